@@ -1,0 +1,4 @@
+@main
+struct AccessGateway {
+  static func main() {}
+}
