@@ -45,7 +45,8 @@ extension RequestHead {
   @inline(__always)
   private func behindName(_ name: NameBytes, _ bytes: Span<UInt8>, _ range: Range<Int>) -> Int? {
     guard range.count > name.count, bytes[range.lowerBound + name.count] == 0x3D else { return nil }
-    for i in 0..<name.count where bytes[range.lowerBound &+ i] != name[i] { return nil }
+    let wanted = name.bytes.span
+    for i in 0..<name.count where bytes[range.lowerBound &+ i] != wanted[i] { return nil }
     return range.lowerBound + name.count + 1
   }
 
@@ -54,9 +55,9 @@ extension RequestHead {
   private func indexOfSemicolon(_ bytes: Span<UInt8>, _ range: Range<Int>) -> Int {
     var i = range.lowerBound
     while range.upperBound - i >= 8 {
-      let others = prefix(of: word(of: bytes, at: i), without: 0x3B)
-      i += others
-      if others < 8 { return i }
+      let found = semicolons(in: word(of: bytes, at: i))
+      guard found == 0 else { return i + firstFlag(found) }
+      i += 8
     }
     while i < range.upperBound, bytes[i] != 0x3B { i += 1 }
     return i

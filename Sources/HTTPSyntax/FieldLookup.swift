@@ -14,7 +14,7 @@ public enum Occurrence: Equatable, Sendable {
 /// A longer literal is a mistake in the program and traps where the name is made, never while a request is read.
 struct NameBytes: Equatable, Sendable {
   private(set) var count = 0
-  private var bytes = InlineArray<32, UInt8>(repeating: 0)
+  private(set) var bytes = InlineArray<32, UInt8>(repeating: 0)
 
   init(_ name: String) {
     for byte in name.utf8 {
@@ -82,13 +82,14 @@ extension RequestHead {
   public func value(of name: FieldName, in bytes: Span<UInt8>) -> Occurrence {
     guard let index = firstIndex(of: name, in: bytes) else { return .none }
     guard firstIndex(of: name, in: bytes, from: index + 1) == nil else { return .several }
-    return .one(fields[index].value)
+    return .one(field(index).value)
   }
 
   /// The caller has seen that the line lies within `bytes` and the lengths agree.
   @inline(__always)
   private func equals(_ bytes: Span<UInt8>, _ start: Int, _ lowercase: NameBytes) -> Bool {
-    for i in 0..<lowercase.count where lowercased(bytes[start &+ i]) != lowercase[i] { return false }
+    let name = lowercase.bytes.span
+    for i in 0..<lowercase.count where lowercased(bytes[start &+ i]) != name[i] { return false }
     return true
   }
 }

@@ -37,9 +37,12 @@ public struct HeadScanner: Equatable, Sendable {
       case .inLine where isValueByte(byte):
         i += 1
         while end - i >= 8 {
-          let plain = plainValuePrefix(of: word(of: bytes, at: i))
-          i += plain
-          if plain < 8 { break }
+          let stops = valueStops(in: word(of: bytes, at: i))
+          guard stops == 0 else {
+            i += firstFlag(stops)
+            break
+          }
+          i += 8
         }
         continue scanning
       case .inLine:

@@ -1,5 +1,5 @@
 // What is recorded of a judged request head: ranges and facts. The judging itself is RequestHeadParsing.swift; looking up
-// fields and cookies is FieldLookup.swift and CookieLookup.swift. No bytes are kept here, and nothing is allocated.
+// fields and cookies is FieldLookup.swift and CookieLookup.swift. No bytes are kept here, and only making a RequestHead allocates.
 
 /// Where one header line's name and value lie, in bytes from the start of the head.
 public struct FieldLine: Equatable, Sendable {
@@ -32,14 +32,17 @@ public enum HeadOutcome: Equatable, Sendable {
 
 /// The judge of a request head, and what it recorded of the last good one.
 ///
-/// About 2 KiB, meant to be made once an event loop and used again for each head: a parse writes only what it finds.
+/// About 2 KiB, meant to be made once an event loop and used again for each head: a parse allocates nothing and writes
+/// only what it finds.
 /// It keeps ranges, not bytes: whoever asks about a field gives the same bytes again, before they are moved or drained.
 /// Not for use from two threads at once. All facts are those of an empty head until `parse` has answered `.complete`.
 public struct RequestHead: ~Copyable, Sendable {
   /// The most header lines that can be recorded; `HeadLimits.maxFieldLines` is never more.
   public static var fieldCapacity: Int { 128 }
 
-  var fields = InlineArray<128, FieldLine>(repeating: FieldLine())
+  /// Allocated once, with the scratch, and never grown. No InlineArray: outside a mutating function Swift 6.3 copies all
+  /// 2 KiB of one before it reads an element.
+  var fields = [FieldLine](repeating: FieldLine(), count: RequestHead.fieldCapacity)
   var facts = HeadFacts()
 
   /// An empty scratch, before its first parse.

@@ -97,9 +97,12 @@ extension RequestHead {
     let limit = start + limits.maxTargetBytes
     scanning: while true {
       while head.count - i >= 8 {
-        let good = targetPrefix(of: word(of: head, at: i))
-        i += good
-        if good < 8 { break scanning }
+        let stops = targetStops(in: word(of: head, at: i))
+        guard stops == 0 else {
+          i += firstFlag(stops)
+          break scanning
+        }
+        i += 8
       }
       while i < head.count {
         guard isTargetByte(head[i]) else { break scanning }
@@ -154,12 +157,14 @@ extension RequestHead {
 
     scanning: while true {
       while head.count - i >= 8 {
-        let plain = plainValuePrefix(of: word(of: head, at: i))
-        i += plain
-        if plain < 8 {
-          guard head[i] == tab else { break scanning }
-          i += 1
+        let stops = valueStops(in: word(of: head, at: i))
+        guard stops != 0 else {
+          i += 8
+          continue
         }
+        i += firstFlag(stops)
+        guard head[i] == tab else { break scanning }
+        i += 1
       }
       while i < head.count {
         guard isValueByte(head[i]) else { break scanning }

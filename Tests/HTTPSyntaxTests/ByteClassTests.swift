@@ -35,9 +35,9 @@ import Testing
           let value = bytes.firstIndex { $0 == tab || !isValueByte($0) } ?? 8
           let target = bytes.firstIndex { !isTargetByte($0) } ?? 8
           let semicolon = bytes.firstIndex(of: 0x3B) ?? 8
-          #expect(plainValuePrefix(of: loaded) == value)
-          #expect(targetPrefix(of: loaded) == target)
-          #expect(prefix(of: loaded, without: 0x3B) == semicolon)
+          #expect(firstFlag(valueStops(in: loaded)) == value)
+          #expect(firstFlag(targetStops(in: loaded)) == target)
+          #expect(firstFlag(semicolons(in: loaded)) == semicolon)
         }
       }
     }
