@@ -78,7 +78,6 @@ private func isIPv6Address(_ bytes: Span<UInt8>, _ range: Range<Int>) -> Bool {
       i += 1
       if i == end { break }
     }
-    guard groups < 8 else { return false }
   }
   return shortened ? groups < 8 : groups == 8
 }
