@@ -9,7 +9,7 @@
 /// Refused beyond what the grammar refuses: invalid UTF-8 and a byte order mark, lone surrogates (also as `\u` escapes),
 /// a name twice in one object (also when equal only after unescaping), too deep nesting, too many members, more values
 /// than the capacity, and anything but white space behind the value.
-public struct JSONDocument: ~Copyable {
+public struct JSONDocument: ~Copyable, Sendable {
   /// One value on the tape; 16 bytes.
   struct Entry {
     var start: UInt32 = 0
@@ -51,6 +51,9 @@ public struct JSONDocument: ~Copyable {
     self.maximumMembers = max(maximumMembers, 0)
     self.seed = seed
   }
+
+  /// Forgets the last text: there is no root until the next.
+  public mutating func clear() { entryCount = 0 }
 
   /// How many values the tape holds: 0 after a text that was refused.
   public var nodeCount: Int { entryCount }

@@ -1,0 +1,304 @@
+// Bytes to token: the compact form (RFC 7515 section 7.1), the header's rules, the payload's JSON. No key, no clock and no
+// signature here; what the claims must say is judged in Checks.swift, and handed out in Identity.swift.
+
+/// Reads one assertion after the other into memory of its own, allocated once: one a loop or worker.
+///
+/// `read` judges the form. Then `check` judges what the claims say; both need no keys. A token is valid only when, beyond
+/// both, its signature verifies by the key that its `kid` names, over the first `signingInput` bytes of the token.
+/// Everything that the reader hands out is of the last token read, and nothing at all after one that was refused.
+/// Used by one thread at a time.
+public struct TokenReader: ~Copyable, Sendable {
+  /// The longest token, in bytes.
+  public static let maximumTokenLength = 8192
+  /// The longest encoded header, in bytes.
+  public static let maximumHeaderLength = 1024
+  /// The longest `kid`, in bytes once unescaped.
+  public static let maximumKeyIdentifierLength = 256
+
+  /// The nodes of the claims that are looked at; nil where the payload has no such member.
+  struct Claims {
+    var issuer: JSONNode?
+    var audience: JSONNode?
+    var expiry: JSONNode?
+    var notBefore: JSONNode?
+    var issuedAt: JSONNode?
+    var type: JSONNode?
+    var email: JSONNode?
+    var commonName: JSONNode?
+    var subject: JSONNode?
+  }
+
+  /// What the header says.
+  struct Header {
+    var algorithms: AlgorithmSet = []
+    var keyIdentifier: JSONNode?
+    var hasJWTType = true
+  }
+
+  let names = Names()
+  var headerBytes: [UInt8]
+  var headerCount = 0
+  var header: JSONDocument
+  var payloadBytes: [UInt8]
+  var payloadCount = 0
+  var payload: JSONDocument
+  @usableFromInline var signatureBytes: [UInt8]
+  @usableFromInline var signatureCount = 0
+  @usableFromInline var keyIdentifierBytes: [UInt8]
+  @usableFromInline var keyIdentifierCount = 0
+  var claims = Claims()
+
+  /// Whether the last token was read to its end; all answers hang on it.
+  var isRead = false
+
+  /// The algorithms that the header's `alg` stands for: empty when we have none of that name, two for `EdDSA`.
+  public private(set) var algorithms: AlgorithmSet = []
+
+  /// The bytes of the token that the signature is made over: from its start up to the second dot.
+  public private(set) var signingInput: Range<Int> = 0..<0
+
+  /// Allocates all memory: about 70 KiB.
+  public init() {
+    headerBytes = Array(repeating: 0, count: Self.maximumHeaderLength / 4 * 3)
+    header = JSONDocument(nodeCapacity: Self.maximumHeaderLength / 4 * 3 / 2 + 1)
+    payloadBytes = Array(repeating: 0, count: Self.maximumTokenLength / 4 * 3)
+    payload = JSONDocument(nodeCapacity: Self.maximumTokenLength / 4 * 3 / 2 + 1)
+    signatureBytes = Array(repeating: 0, count: Self.maximumTokenLength / 4 * 3)
+    keyIdentifierBytes = Array(repeating: 0, count: Self.maximumKeyIdentifierLength)
+  }
+
+  /// Reads a token and judges its form: nil when that is fine, else `tooLarge`, `malformed`, or `tokenType` for `typ`.
+  ///
+  /// Allocates nothing; the time is linear in the token. Nothing of `token` is kept but copies.
+  public mutating func read(_ token: Span<UInt8>) -> Reason? {
+    forget()
+    let reason = judge(token)
+    if reason != nil { forget() }
+    return reason
+  }
+
+  private mutating func forget() {
+    isRead = false
+    header.clear()
+    payload.clear()
+    headerCount = 0
+    payloadCount = 0
+    signatureCount = 0
+    keyIdentifierCount = 0
+    claims = Claims()
+    algorithms = []
+    signingInput = 0..<0
+  }
+
+  private mutating func judge(_ token: Span<UInt8>) -> Reason? {
+    // Length first: what costs time in proportion to the token comes after (CVE-2025-61920).
+    guard token.count <= Self.maximumTokenLength else { return .tooLarge }
+    // The dots are found in place, never split into an array (CVE-2025-30204). A third one is no base64url.
+    guard let firstDot = Self.dot(in: token, from: 0), let secondDot = Self.dot(in: token, from: firstDot + 1),
+      firstDot > 0, secondDot > firstDot + 1, secondDot + 1 < token.count
+    else { return .malformed }
+    guard firstDot <= Self.maximumHeaderLength else { return .tooLarge }
+    guard let headerCount = Self.decode(token, 0..<firstDot, to: &headerBytes),
+      let payloadCount = Self.decode(token, firstDot + 1..<secondDot, to: &payloadBytes),
+      let signatureCount = Self.decode(token, secondDot + 1..<token.count, to: &signatureBytes)
+    else { return .malformed }
+    self.headerCount = headerCount
+    self.payloadCount = payloadCount
+    self.signatureCount = signatureCount
+    signingInput = 0..<secondDot
+
+    guard Self.parse(&header, headerBytes, headerCount), let header = readHeader(),
+      let keyIdentifier = header.keyIdentifier, copyKeyIdentifier(keyIdentifier),
+      Self.parse(&payload, payloadBytes, payloadCount), let claims = readClaims()
+    else { return .malformed }
+    guard header.hasJWTType else { return .tokenType }
+    self.claims = claims
+    algorithms = header.algorithms
+    isRead = true
+    return nil
+  }
+
+  private static func dot(in token: Span<UInt8>, from start: Int) -> Int? {
+    var at = start
+    while at < token.count {
+      if token[at] == UInt8(ascii: ".") { return at }
+      at += 1
+    }
+    return nil
+  }
+
+  private static func decode(_ token: Span<UInt8>, _ range: Range<Int>, to bytes: inout [UInt8]) -> Int? {
+    var buffer = bytes.mutableSpan
+    return Base64URL.decode(token, in: range, to: &buffer)
+  }
+
+  private static func parse(_ document: inout JSONDocument, _ bytes: [UInt8], _ count: Int) -> Bool {
+    document.parse(bytes.span.extracting(0..<count))
+  }
+
+  /// The header's rules; nil when one is broken that makes the token malformed. A member that we do not know is ignored
+  /// (RFC 7515 section 4): what it must not do without our knowledge is what `crit` is for, and `crit` refuses.
+  private borrowing func readHeader() -> Header? {
+    let source = headerBytes.span.extracting(0..<headerCount)
+    guard let root = header.root, root.kind == .object else { return nil }
+    var result = Header()
+    var hasAlgorithm = false
+    var cursor = header.children(of: root)
+    while let member = header.nextMember(&cursor) {
+      let name = member.name
+      let value = member.value
+      if name.equals(names.alg, in: source) {
+        hasAlgorithm = true
+        result.algorithms = algorithms(of: value, in: source)
+      } else if name.equals(names.kid, in: source) {
+        guard value.kind == .string else { return nil }
+        result.keyIdentifier = value
+      } else if name.equals(names.typ, in: source) {
+        result.hasJWTType = value.equals(names.jwt, in: source)
+      } else if name.equals(names.cty, in: source) {
+        // A JWT inside a JWT would be judged by its envelope (RFC 7519 section 5.2).
+        guard value.kind == .string, !isNested(value, in: source) else { return nil }
+      } else if name.equals(names.crit, in: source) || name.equals(names.b64, in: source)
+        || name.equals(names.zip, in: source) || name.equals(names.enc, in: source)
+      {
+        // Each changes what is signed or how it is read (CVE-2026-35042, CVE-2025-59420).
+        return nil
+      } else if name.equals(names.jwk, in: source) || name.equals(names.jku, in: source)
+        || name.equals(names.x5u, in: source)
+      {
+        // A token must not bring its own key, nor say where to fetch one.
+        return nil
+      }
+    }
+    return hasAlgorithm ? result : nil
+  }
+
+  private borrowing func algorithms(of value: JSONNode, in source: Span<UInt8>) -> AlgorithmSet {
+    guard value.kind == .string else { return [] }
+    if !value.hasEscapes { return Algorithm.named(source.extracting(value.range)) }
+    var bytes = InlineArray<5, UInt8>(repeating: 0)
+    var buffer = bytes.mutableSpan
+    guard let count = value.copyUnescaped(to: &buffer, in: source), count == 5 else { return [] }
+    return Algorithm.named(bytes.span)
+  }
+
+  /// Whether `cty` says JWT, as a bare word or a media type, in any case.
+  private borrowing func isNested(_ value: JSONNode, in source: Span<UInt8>) -> Bool {
+    var lowered = InlineArray<15, UInt8>(repeating: 0)
+    var buffer = lowered.mutableSpan
+    guard let count = value.copyUnescaped(to: &buffer, in: source) else { return false }
+    for index in 0..<count where lowered[index] >= 0x41 && lowered[index] <= 0x5A { lowered[index] |= 0x20 }
+    let text = lowered.span.extracting(0..<count)
+    return names.lowercaseJWT.equals(text) || names.mediaType.equals(text)
+  }
+
+  private mutating func copyKeyIdentifier(_ node: JSONNode) -> Bool {
+    guard let count = Self.copy(node, from: headerBytes, headerCount, to: &keyIdentifierBytes) else { return false }
+    keyIdentifierCount = count
+    return true
+  }
+
+  private static func copy(
+    _ node: JSONNode, from bytes: [UInt8], _ count: Int, to target: inout [UInt8]
+  ) -> Int? {
+    var buffer = target.mutableSpan
+    return node.copyUnescaped(to: &buffer, in: bytes.span.extracting(0..<count))
+  }
+
+  /// Finds the claims in one pass over the payload's members; nil when the payload is no object.
+  private borrowing func readClaims() -> Claims? {
+    guard let root = payload.root, root.kind == .object else { return nil }
+    let source = payloadBytes.span.extracting(0..<payloadCount)
+    var found = Claims()
+    var cursor = payload.children(of: root)
+    while let member = payload.nextMember(&cursor) {
+      let name = member.name
+      if name.equals(names.iss, in: source) {
+        found.issuer = member.value
+      } else if name.equals(names.aud, in: source) {
+        found.audience = member.value
+      } else if name.equals(names.exp, in: source) {
+        found.expiry = member.value
+      } else if name.equals(names.nbf, in: source) {
+        found.notBefore = member.value
+      } else if name.equals(names.iat, in: source) {
+        found.issuedAt = member.value
+      } else if name.equals(names.type, in: source) {
+        found.type = member.value
+      } else if name.equals(names.email, in: source) {
+        found.email = member.value
+      } else if name.equals(names.commonName, in: source) {
+        found.commonName = member.value
+      } else if name.equals(names.sub, in: source) {
+        found.subject = member.value
+      }
+    }
+    return found
+  }
+}
+
+extension TokenReader {
+  /// The names and values that a token is asked for, made once a reader.
+  struct Names: Sendable {
+    let alg: ShortText = "alg"
+    let kid: ShortText = "kid"
+    let typ: ShortText = "typ"
+    let cty: ShortText = "cty"
+    let crit: ShortText = "crit"
+    let b64: ShortText = "b64"
+    let zip: ShortText = "zip"
+    let enc: ShortText = "enc"
+    let jwk: ShortText = "jwk"
+    let jku: ShortText = "jku"
+    let x5u: ShortText = "x5u"
+    let jwt: ShortText = "JWT"
+    let lowercaseJWT: ShortText = "jwt"
+    let mediaType: ShortText = "application/jwt"
+    let iss: ShortText = "iss"
+    let aud: ShortText = "aud"
+    let exp: ShortText = "exp"
+    let nbf: ShortText = "nbf"
+    let iat: ShortText = "iat"
+    let type: ShortText = "type"
+    let email: ShortText = "email"
+    let commonName: ShortText = "common_name"
+    let sub: ShortText = "sub"
+    let app: ShortText = "app"
+  }
+}
+
+extension TokenReader {
+  /// Whether a token was read and its form is fine; false before the first and after a refusal.
+  public var hasToken: Bool { isRead }
+
+  /// Calls `body` with the decoded signature (never empty after a token was read). The span ends with the call.
+  @inlinable
+  public borrowing func withSignature<Result, Failure>(
+    _ body: (Span<UInt8>) throws(Failure) -> Result
+  ) throws(Failure) -> Result {
+    try body(signatureBytes.span.extracting(0..<signatureCount))
+  }
+
+  /// Calls `body` with the unescaped bytes of the header's `kid`, 0 to 256 of any kind (escape them before logging).
+  @inlinable
+  public borrowing func withKeyIdentifier<Result, Failure>(
+    _ body: (Span<UInt8>) throws(Failure) -> Result
+  ) throws(Failure) -> Result {
+    try body(keyIdentifierBytes.span.extracting(0..<keyIdentifierCount))
+  }
+
+  /// Calls `body` with the parsed payload and its bytes, for claims that this room does not know. After a refused token
+  /// there are no bytes and the document has no root.
+  public borrowing func withPayload<Result, Failure>(
+    _ body: (borrowing JSONDocument, Span<UInt8>) throws(Failure) -> Result
+  ) throws(Failure) -> Result {
+    try body(payload, payloadBytes.span.extracting(0..<payloadCount))
+  }
+
+  /// Calls `body` with the parsed header and its bytes, for `explain`; as ``withPayload(_:)``.
+  public borrowing func withHeader<Result, Failure>(
+    _ body: (borrowing JSONDocument, Span<UInt8>) throws(Failure) -> Result
+  ) throws(Failure) -> Result {
+    try body(header, headerBytes.span.extracting(0..<headerCount))
+  }
+}
