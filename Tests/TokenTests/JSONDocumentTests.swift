@@ -2,7 +2,7 @@
 
 import Testing
 
-@testable import Token
+import Token
 
 @Suite struct JSONDocumentTests {
   static func isAccepted(_ bytes: [UInt8], nodeCapacity: Int = 4096) -> Bool {

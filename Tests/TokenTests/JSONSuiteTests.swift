@@ -4,7 +4,7 @@
 import Foundation
 import Testing
 
-@testable import Token
+import Token
 
 @Suite struct JSONSuiteTests {
   /// Our limits refuse these two, which RFC 8259 leaves to the reader: a name twice in an object.

@@ -2,7 +2,7 @@
 
 import Testing
 
-@testable import Token
+import Token
 
 @Suite struct TokenReaderTests {
   static let parts = Samples.token().split(separator: ".").map(String.init)
