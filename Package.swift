@@ -28,6 +28,7 @@ let package = Package(
     .target(name: "Token", swiftSettings: strict),
     .target(
       name: "Verification", dependencies: ["Token", "COpenSSL"], cSettings: [gnuSource], swiftSettings: strict),
+    .target(name: "Issuer", dependencies: ["COpenSSL"], cSettings: [gnuSource], swiftSettings: strict),
     .target(
       name: "EventHTTP", dependencies: ["CEvent", "COpenSSL", "HTTPSyntax"], cSettings: [gnuSource],
       swiftSettings: strict),
@@ -43,7 +44,7 @@ let package = Package(
     .testTarget(name: "HTTPSyntaxTests", dependencies: ["HTTPSyntax"], swiftSettings: strict),
     .testTarget(name: "TokenTests", dependencies: ["Token"], swiftSettings: strict),
     .testTarget(
-      name: "VerificationTests", dependencies: ["Verification", "Token"], cSettings: [gnuSource],
+      name: "VerificationTests", dependencies: ["Verification", "Token", "Issuer"], cSettings: [gnuSource],
       swiftSettings: strict),
   ]
 )

@@ -3,13 +3,73 @@
 #pragma once
 #include <sys/select.h>
 
+#include <openssl/bio.h>
+#include <openssl/bn.h>
 #include <openssl/core_names.h>
 #include <openssl/crypto.h>
+#include <openssl/ec.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
-#include <openssl/params.h>
 #include <openssl/param_build.h>
+#include <openssl/params.h>
+#include <openssl/pem.h>
 #include <openssl/rand.h>
 #include <openssl/rsa.h>
+#include <openssl/sha.h>
 #include <openssl/ssl.h>
+#include <openssl/x509.h>
 #include <openssl/x509v3.h>
+
+// EVP_PKEY_PUBLIC_KEY is an expression over other macros.
+static inline int copenssl_pkey_fromdata_public(EVP_PKEY_CTX *ctx, EVP_PKEY **out, OSSL_PARAM *params) {
+  return EVP_PKEY_fromdata(ctx, out, EVP_PKEY_PUBLIC_KEY, params);
+}
+
+// Swift imports string macros as Strings and passes copies that end with the call, but a parameter keeps the pointer to
+// its name: these pointers are good for ever.
+static inline const char *copenssl_name_rsa_n(void) { return OSSL_PKEY_PARAM_RSA_N; }
+static inline const char *copenssl_name_rsa_e(void) { return OSSL_PKEY_PARAM_RSA_E; }
+static inline const char *copenssl_name_group(void) { return OSSL_PKEY_PARAM_GROUP_NAME; }
+static inline const char *copenssl_name_public_key(void) { return OSSL_PKEY_PARAM_PUB_KEY; }
+
+// EVP_RSA_gen is a macro over the variadic EVP_PKEY_Q_keygen.
+static inline EVP_PKEY *copenssl_generate_rsa(size_t bits) {
+  return EVP_PKEY_Q_keygen(NULL, NULL, "RSA", bits);
+}
+
+// EVP_EC_gen is a macro over the variadic EVP_PKEY_Q_keygen.
+static inline EVP_PKEY *copenssl_generate_ec(const char *curve) {
+  return EVP_PKEY_Q_keygen(NULL, NULL, "EC", curve);
+}
+
+// EVP_PKEY_Q_keygen is variadic; Ed25519 and Ed448 take no parameter.
+static inline EVP_PKEY *copenssl_generate_edwards(const char *name) {
+  return EVP_PKEY_Q_keygen(NULL, NULL, name);
+}
+
+// BIO_get_mem_data is a macro over BIO_ctrl.
+static inline long copenssl_bio_bytes(BIO *bio, char **bytes) {
+  return BIO_get_mem_data(bio, bytes);
+}
+
+// BIO_eof is a macro over BIO_ctrl.
+static inline int copenssl_bio_eof(BIO *bio) {
+  return (int)BIO_eof(bio);
+}
+
+// SHA-256 whose state is a plain value of the caller's: the EVP interface of OpenSSL 3.0 allocates its state anew at
+// each init, and the token cache digests once a request. The code behind is the same (SHA extensions where there
+// are some). OpenSSL marks these functions as deprecated in favour of EVP; they have wrappers so that the mark is
+// answered here, once.
+#pragma clang diagnostic push
+#pragma clang diagnostic ignored "-Wdeprecated-declarations"
+static inline int copenssl_sha256_init(SHA256_CTX *state) {
+  return SHA256_Init(state);
+}
+static inline int copenssl_sha256_update(SHA256_CTX *state, const void *bytes, size_t count) {
+  return SHA256_Update(state, bytes, count);
+}
+static inline int copenssl_sha256_final(unsigned char *digest, SHA256_CTX *state) {
+  return SHA256_Final(digest, state);
+}
+#pragma clang diagnostic pop

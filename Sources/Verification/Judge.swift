@@ -1,0 +1,81 @@
+// The verdict: a token, an application, a time and a key set go in, a refusal or the one thing left to do comes out. The
+// order of the checks is here; the checks themselves are the reader's (Token), the key set's and the verifier's.
+// No I/O, no clock, no memory of earlier tokens (TokenCache.swift).
+
+import Token
+
+/// What is known of a token before its signature is verified.
+public enum Assessment: Sendable {
+  /// Denied, with no need of a signature.
+  case refused(Reason)
+  /// Everything else is fine: the verdict is what the signature by this key says.
+  case needsSignature(VerificationKey)
+}
+
+/// Whether a token lets a request through.
+public enum Verdict: Sendable, Equatable {
+  case denied(Reason)
+  case allowed
+}
+
+/// When a verified token may be served from memory, in seconds since 1970: from `validFrom`, and before `refuseFrom`.
+public struct Validity: Sendable, Equatable, BitwiseCopyable {
+  /// `nbf` less the leeway; 0 without `nbf`.
+  public let validFrom: Double
+  /// `exp` plus the leeway: at this very moment the token is refused.
+  public let refuseFrom: Double
+}
+
+/// Judges tokens by what an issuer's tokens must say. Immutable; any thread may use it.
+public struct Judge: Sendable {
+  /// What the tokens must say.
+  public let expectations: Expectations
+
+  public init(_ expectations: Expectations) { self.expectations = expectations }
+
+  /// Judges everything but the signature, the cheapest first.
+  ///
+  /// Reads `token` into `reader`, which then holds its signature and identity. `keys` is nil while there is no set that
+  /// may be trusted; `now` is seconds since 1970. Allocates nothing. Checks that need no keys come before
+  /// `keysUnavailable`, so that an outage changes no other verdict.
+  public func assess(
+    token: Span<UInt8>, audience: Span<UInt8>, now: Double, keys: KeySet?, reader: inout TokenReader
+  ) -> Assessment {
+    if let reason = reader.read(token) { return .refused(reason) }
+    if let reason = reader.check(expectations, audience: audience, now: now) { return .refused(reason) }
+    // The keys of another issuer must vouch for nothing here, whatever went wrong to bring them.
+    guard let keys, keys.issuer == expectations.issuer else { return .refused(.keysUnavailable) }
+    guard let place = reader.withKeyIdentifier({ keys.index(of: $0) }) else { return .refused(.keyUnknown) }
+    let key = keys.keys[place]
+    // The key's algorithm decides, the token's is compared: a token that chose could turn a public key into a secret.
+    guard reader.algorithms.contains(key.algorithm), expectations.algorithms.contains(key.algorithm) else {
+      return .refused(.algorithm)
+    }
+    // A wrong length can't be right, and costs no turn of a worker.
+    guard reader.withSignature({ $0.count }) == key.signatureLength else { return .refused(.signature) }
+    return .needsSignature(key)
+  }
+
+  /// Judges a token to the end, the signature included. For a worker, `check`, `explain` and tests.
+  public func verdict(
+    token: Span<UInt8>, audience: Span<UInt8>, now: Double, keys: KeySet?, reader: inout TokenReader,
+    verifier: inout SignatureVerifier
+  ) -> Verdict {
+    switch assess(token: token, audience: audience, now: now, keys: keys, reader: &reader) {
+    case .refused(let reason): return .denied(reason)
+    case .needsSignature(let key):
+      let signingInput = token.extracting(reader.signingInput)
+      let good = reader.withSignature { signature in
+        verifier.verify(signingInput: signingInput, signature: signature, key: key)
+      }
+      return good ? .allowed : .denied(.signature)
+    }
+  }
+
+  /// How long the token last read by `reader` may be served once it is verified; nil without a token or its `exp`.
+  public func validity(of reader: borrowing TokenReader) -> Validity? {
+    guard let expires = reader.expires else { return nil }
+    let validFrom = reader.notBefore.map { $0 - expectations.leeway } ?? 0
+    return Validity(validFrom: validFrom, refuseFrom: expires + expectations.leeway)
+  }
+}
