@@ -56,6 +56,10 @@ public struct TokenCache: ~Copyable {
     var lastRefusal = 0.0
     /// A chunk that holds nothing has given its memory back.
     var isEmpty: Bool { entries.isEmpty }
+
+    mutating func append(_ payload: Span<UInt8>) {
+      for at in payload.indices { bytes.append(payload[at]) }
+    }
   }
 
   private static let largestChunk = 256 * 1024
@@ -133,7 +137,7 @@ public struct TokenCache: ~Copyable {
     guard payload.count <= payloadBytesAChunk, entriesAChunk > 0 else { return false }
     makeRoom(for: payload.count)
     let start = chunks[current].bytes.count
-    for at in payload.indices { chunks[current].bytes.append(payload[at]) }
+    chunks[current].append(payload)
     chunks[current].entries.append(
       Entry(
         digest: digest, validFrom: validFrom, refuseFrom: refuseFrom, start: UInt32(start),
@@ -193,7 +197,7 @@ public struct TokenCache: ~Copyable {
 
   // MARK: - Finding
 
-  private func hash(_ digest: SHA256Digest) -> UInt32 {
+  func hash(_ digest: SHA256Digest) -> UInt32 {
     // A multiplication by a secret and folding: without the secret nobody can tell which digests share a place.
     let product = (digest.words.0 ^ seed.0).multipliedFullWidth(by: digest.words.1 ^ seed.1)
     let folded = product.high ^ product.low

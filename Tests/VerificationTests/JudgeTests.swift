@@ -1,0 +1,143 @@
+// The order of the checks, and that nothing but a full check allows.
+
+import Issuer
+import Testing
+import Token
+
+@testable import Verification
+
+@Suite struct JudgeTests {
+  /// The verdict on a token, through fresh contexts.
+  private func verdict(
+    _ token: [UInt8], audience: String = Fixture.audience, now: Int = Fixture.now, keys: KeySet?,
+    judge: Judge = Fixture.judge()
+  ) throws -> Verdict {
+    var reader = TokenReader()
+    var verifier = try Fixture.verifier()
+    let name = Array(audience.utf8)
+    return judge.verdict(
+      token: token.span, audience: name.span, now: Double(now), keys: keys, reader: &reader, verifier: &verifier)
+  }
+
+  private func user(_ team: StandInIssuer = Fixture.team, now: Int = Fixture.now) throws -> [UInt8] {
+    try team.userToken(audience: [Fixture.audience], email: "jane@example.com", now: now)
+  }
+
+  @Test func `a good token of a user is allowed`() throws {
+    #expect(try verdict(user(), keys: Fixture.keySet(of: Fixture.team)) == .allowed)
+  }
+
+  @Test func `a service token is allowed where services are`() throws {
+    let token = try Fixture.team.serviceToken(
+      audience: [Fixture.audience], commonName: "e367826f93b8.access", now: Fixture.now)
+    let keys = try Fixture.keySet(of: Fixture.team)
+    #expect(try verdict(token, keys: keys) == .denied(.identity))
+    let judge = Judge(Expectations(issuer: Array(Fixture.cloudflare.utf8), require: .service))
+    #expect(try verdict(token, keys: keys, judge: judge) == .allowed)
+  }
+
+  @Test(arguments: SigningAlgorithm.allCases)
+  func `a good token of each algorithm is allowed, and under no other key`(_ algorithm: SigningAlgorithm) throws {
+    let signer = try #require(Fixture.signers[algorithm])
+    let team = StandInIssuer(issuer: Fixture.other, keys: [signer])
+    // The stand-in's RSA keys of other algorithms sign as they were made.
+    let token = try user(team)
+    let judge = Fixture.judge(Fixture.other, algorithms: Fixture.allAlgorithms)
+    #expect(try verdict(token, keys: Fixture.keySet(of: [signer]), judge: judge) == .allowed)
+    let stranger = try SigningKey.generate(.ed25519)
+    #expect(try verdict(token, keys: Fixture.keySet(of: [stranger]), judge: judge) == .denied(.keyUnknown))
+  }
+
+  @Test func `checks that need no keys come before the lack of keys`() throws {
+    #expect(try verdict(Array("x".utf8), keys: nil) == .denied(.malformed))
+    #expect(try verdict(user(), audience: "other", keys: nil) == .denied(.audience))
+    #expect(try verdict(user(), now: Fixture.now + 86400 + 30, keys: nil) == .denied(.expired))
+    #expect(try verdict(user(), keys: nil) == .denied(.keysUnavailable))
+  }
+
+  @Test func `the keys of another issuer are no keys`() throws {
+    let keys = try Fixture.keySet(of: Fixture.team.keys, issuer: Fixture.other, algorithms: .rs256)
+    #expect(try verdict(user(), keys: keys) == .denied(.keysUnavailable))
+  }
+
+  @Test func `an unknown kid is denied as such`() throws {
+    let team = try StandInIssuer(issuer: Fixture.cloudflare)
+    #expect(try verdict(user(team), keys: Fixture.keySet(of: Fixture.team)) == .denied(.keyUnknown))
+  }
+
+  @Test func `a key's kid with another key's signature is denied`() throws {
+    let key = Fixture.team.current
+    let header = "{\"alg\":\"RS256\",\"kid\":\"\(key.kid)\"}"
+    let token = try user()
+    let payload = token.split(separator: UInt8(ascii: "."))[1]
+    let input = Base64URLEncoding.encode(header.utf8) + "." + String(decoding: payload, as: UTF8.self)
+    let forged = try SigningKey.generate(.rs256).sign(Array(input.utf8))
+    let whole = Array((input + "." + Base64URLEncoding.encode(forged)).utf8)
+    #expect(try verdict(whole, keys: Fixture.keySet(of: Fixture.team)) == .denied(.signature))
+  }
+
+  @Test func `a token whose alg is not its key's is denied, also where the issuer has both`() throws {
+    let signer = try #require(Fixture.signers[.ps256])
+    let rs256 = try Fixture.read(
+      "{\"keys\":[\(signer.jwk().replacing("\"PS256\"", with: "\"RS256\""))]}", algorithms: [.rs256, .ps256])
+    let token = try user(StandInIssuer(issuer: Fixture.cloudflare, keys: [signer]))
+    let judge = Fixture.judge(algorithms: [.rs256, .ps256])
+    #expect(try verdict(token, keys: KeySet(rs256, generation: 1), judge: judge) == .denied(.algorithm))
+  }
+
+  @Test func `a signature of the wrong length is denied before a worker is asked`() throws {
+    // Three bytes more, well encoded.
+    let token = try user() + Array("AAAA".utf8)
+    var reader = TokenReader()
+    let keys = try Fixture.keySet(of: Fixture.team)
+    let audience = Array(Fixture.audience.utf8)
+    let assessment = Fixture.judge().assess(
+      token: token.span, audience: audience.span, now: Double(Fixture.now), keys: keys, reader: &reader)
+    guard case .refused(.signature) = assessment else {
+      Issue.record("not refused")
+      return
+    }
+  }
+
+  @Test func `every change of one character of a token is denied`() throws {
+    let token = try user()
+    let keys = try Fixture.keySet(of: Fixture.team)
+    let judge = Fixture.judge()
+    let audience = Array(Fixture.audience.utf8)
+    var reader = TokenReader()
+    var verifier = try Fixture.verifier()
+    for at in stride(from: 0, to: token.count, by: 7) {
+      var changed = token
+      changed[at] = changed[at] == UInt8(ascii: "A") ? UInt8(ascii: "B") : UInt8(ascii: "A")
+      let verdict = judge.verdict(
+        token: changed.span, audience: audience.span, now: Double(Fixture.now), keys: keys, reader: &reader,
+        verifier: &verifier)
+      #expect(verdict != .allowed, "character \(at)")
+    }
+  }
+
+  @Test func `after a rotation old and new tokens are good, after two the oldest is not`() throws {
+    let team = try StandInIssuer(issuer: Fixture.cloudflare)
+    let first = try user(team)
+    try team.rotate()
+    let second = try user(team)
+    let both = try Fixture.keySet(of: team, generation: 2)
+    #expect(try verdict(first, keys: both) == .allowed)
+    #expect(try verdict(second, keys: both) == .allowed)
+    try team.rotate()
+    let later = try Fixture.keySet(of: team, generation: 3)
+    #expect(try verdict(first, keys: later) == .denied(.keyUnknown))
+    #expect(try verdict(second, keys: later) == .allowed)
+  }
+
+  @Test func `a verified token may be served from nbf less the leeway and not at exp plus the leeway`() throws {
+    let token = try user()
+    var reader = TokenReader()
+    #expect(Fixture.judge().validity(of: reader) == nil)
+    let reason = reader.read(token.span)
+    #expect(reason == nil)
+    #expect(
+      Fixture.judge().validity(of: reader)
+        == Validity(validFrom: Double(Fixture.now - 30), refuseFrom: Double(Fixture.now + 86400 + 30)))
+  }
+}
