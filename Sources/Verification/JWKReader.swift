@@ -201,8 +201,8 @@ struct JWKReader {
 extension KeyRefusal: Error {}
 
 /// The fingerprint of RSA moduli from a flawed library of smart cards and TPMs: Nemec et al., "The Return of
-/// Coppersmith's Attack" (CCS 2017), CVE-2017-15361. Such a modulus is a power of 65537 modulo each small prime; a
-/// sound one passes all 38 tests with a probability far below 2^-80.
+/// Coppersmith's Attack" (CCS 2017), CVE-2017-15361. Such a modulus is a power of 65537 modulo each small prime. Of
+/// sound moduli one in 2^28 looks the same and is refused with them.
 private enum ROCA {
   private static let primes: [Int] = [
     3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61, 67, 71, 73, 79, 83, 89, 97, 101, 103, 107, 109,

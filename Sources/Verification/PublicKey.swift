@@ -36,7 +36,8 @@ import COpenSSL
   }
 
   /// An elliptic curve key of an affine point, coordinates big-endian and of the curve's full length. Nil when the
-  /// point is not on the curve: a point elsewhere would be verified in a weaker group (EVP_PKEY_public_check).
+  /// point is not on the curve: a point elsewhere would be verified in a weaker group. OpenSSL looks when it
+  /// takes the point and again in EVP_PKEY_public_check.
   static func ellipticCurve(group: String, x: [UInt8], y: [UInt8]) -> PublicKey? {
     guard let builder = unsafe OSSL_PARAM_BLD_new() else { return nil }
     defer { unsafe OSSL_PARAM_BLD_free(builder) }

@@ -22,7 +22,7 @@ public struct TokenCache: ~Copyable {
 
   /// What the cache holds and has done.
   public struct Counters: Sendable, Equatable, BitwiseCopyable {
-    /// Entries held, those of keys that left and those past their time included until their chunk goes.
+    /// Entries held. Those of keys that left, past their time or remembered anew count until their chunk goes.
     public var entries = 0
     /// Bytes held by index and chunks, a chunk in use counted in full.
     public var bytes = 0
@@ -68,7 +68,7 @@ public struct TokenCache: ~Copyable {
 
   /// The bound in bytes that `init` was given.
   public let limit: Int
-  /// Changes with ``removeAll()``: whoever starts a verification keeps it and hands it to ``insert(_:epoch:key:validFrom:refuseFrom:payload:)``.
+  /// Changes with ``removeAll()``: whoever starts a verification keeps it, and hands it over when inserting.
   public private(set) var epoch: UInt64 = 0
   /// What the cache holds and has done.
   public private(set) var counters = Counters()
@@ -197,6 +197,7 @@ public struct TokenCache: ~Copyable {
 
   // MARK: - Finding
 
+  /// Where a digest lies in the index; not private, so that a test sees how digests spread.
   func hash(_ digest: SHA256Digest) -> UInt32 {
     // A multiplication by a secret and folding: without the secret nobody can tell which digests share a place.
     let product = (digest.words.0 ^ seed.0).multipliedFullWidth(by: digest.words.1 ^ seed.1)

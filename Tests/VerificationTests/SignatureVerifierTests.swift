@@ -139,4 +139,28 @@ import Token
     }
     #expect(verifier.keyCount == SignatureVerifier.maximumKeys)
   }
+
+  @Test func `threads with a verifier each share one key set`() async throws {
+    let signers = [SigningAlgorithm.rs256, .ps384, .es256, .ed25519].map { Fixture.signers[$0]! }
+    let set = try Fixture.keySet(of: signers)
+    let message = Array("message".utf8)
+    let signatures = try signers.map { try $0.sign(message) }
+    let good = try await withThrowingTaskGroup(of: Int.self) { group in
+      for _ in 0..<4 {
+        group.addTask {
+          var verifier = try Fixture.verifier()
+          var good = 0
+          for round in 0..<40 {
+            let key = set.keys[round % 4]
+            let signature = signatures[round % 4]
+            let verdict = verifier.verify(signingInput: message.span, signature: signature.span, key: key)
+            good += verdict ? 1 : 0
+          }
+          return good
+        }
+      }
+      return try await group.reduce(0, +)
+    }
+    #expect(good == 160)
+  }
 }
