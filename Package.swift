@@ -34,10 +34,11 @@ let package = Package(
       swiftSettings: strict),
     .target(
       name: "VerificationPool", dependencies: ["Verification"], cSettings: [gnuSource], swiftSettings: strict),
+    .target(name: "Settings", swiftSettings: strict),
     .executableTarget(
       name: "Gateway",
       dependencies: [
-        "HTTPSyntax", "Token", "Verification", "EventHTTP", "VerificationPool",
+        "HTTPSyntax", "Token", "Verification", "EventHTTP", "VerificationPool", "Settings",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], cSettings: [gnuSource], swiftSettings: strict),
 
@@ -46,5 +47,6 @@ let package = Package(
     .testTarget(
       name: "VerificationTests", dependencies: ["Verification", "Token", "Issuer"], cSettings: [gnuSource],
       swiftSettings: strict),
+    .testTarget(name: "SettingsTests", dependencies: ["Settings"], swiftSettings: strict),
   ]
 )

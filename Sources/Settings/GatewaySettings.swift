@@ -1,0 +1,105 @@
+// All settings of the gateway as typed, checked values. No text is read here (SettingsTable.swift does that), and
+// nothing outside this module can change a value.
+
+/// Who may come in: the setting `require`.
+public enum RequiredIdentity: String, Equatable, Sendable, CaseIterable {
+  /// A user, that is a token with `email`.
+  case identity
+  /// A service token, that is one with `common_name`.
+  case service
+  case any
+}
+
+/// The setting `log_level`: lines below it are not written.
+public enum LogThreshold: String, Equatable, Sendable, CaseIterable {
+  case debug, info, warning, error
+}
+
+/// The setting `log_format`.
+public enum LogStyle: String, Equatable, Sendable, CaseIterable {
+  case text, json
+}
+
+/// The machine that the defaults depend on.
+public struct Surroundings: Equatable, Sendable {
+  /// CPUs that this process may use.
+  public var cores: Int
+  /// Whether stderr is a terminal.
+  public var stderrIsTerminal: Bool
+
+  public init(cores: Int, stderrIsTerminal: Bool) {
+    self.cores = cores
+    self.stderrIsTerminal = stderrIsTerminal
+  }
+}
+
+/// One immutable set of settings, each within its range (SPEC.md, "The process"). Made by `SettingsTable.resolve`.
+///
+/// Durations are whole seconds, sizes are bytes.
+public struct GatewaySettings: Equatable, Sendable {
+  /// The team's host, such as `acme.cloudflareaccess.com`; nil where only `issuer` is given.
+  public internal(set) var teamDomain: String?
+  /// `iss` must equal it byte for byte; no slash at the end.
+  public internal(set) var issuer: String
+  public internal(set) var keysLocation: KeysLocation
+  /// One or more, none colliding with another or with `admin`.
+  public internal(set) var listen: [NetworkAddress]
+  /// Where `/livez`, `/readyz` and `/metrics` are; nil means off.
+  public internal(set) var admin: NetworkAddress?
+  /// Absolute path of the folder for the last good key set; nil means that none is kept.
+  public internal(set) var stateDirectory: String?
+  /// 0...300.
+  public internal(set) var leewaySeconds: Int
+  public internal(set) var require: RequiredIdentity
+  /// 401, 403 or 503: the status of `keys_unavailable` and `overloaded`.
+  public internal(set) var unavailableStatus: Int
+  public internal(set) var exposeReason: Bool
+  /// 1...86,400, at most `keysMaxAgeSeconds`.
+  public internal(set) var keysRefreshSeconds: Int
+  /// 1...30 days.
+  public internal(set) var keysMaxAgeSeconds: Int
+  /// 1...64.
+  public internal(set) var eventLoops: Int
+  /// 1...64.
+  public internal(set) var verifyWorkers: Int
+  /// 1...1,048,576, over all loops.
+  public internal(set) var maxConnections: Int
+  /// 8 KiB...128 KiB.
+  public internal(set) var maxHeadBytes: Int
+  /// 1...60.
+  public internal(set) var headerTimeoutSeconds: Int
+  /// 1...3,600.
+  public internal(set) var idleTimeoutSeconds: Int
+  /// 0...600.
+  public internal(set) var drainTimeoutSeconds: Int
+  /// Over all loops; 0 (nothing is remembered) or 64 KiB...16 GiB.
+  public internal(set) var tokenCacheBytes: Int
+  public internal(set) var logLevel: LogThreshold
+  public internal(set) var logFormat: LogStyle
+}
+
+/// Settings while they are being read: what may still be missing, or follows from another setting, is nil.
+struct UnfinishedSettings {
+  var teamDomain: String?
+  var issuer: String?
+  var keysLocation: KeysLocation?
+  var listen: [NetworkAddress] = []
+  var admin: NetworkAddress?
+  var stateDirectory: String?
+  var leewaySeconds = 0
+  var require = RequiredIdentity.identity
+  var unavailableStatus = 503
+  var exposeReason = false
+  var keysRefreshSeconds = 0
+  var keysMaxAgeSeconds = 0
+  var eventLoops: Int?
+  var verifyWorkers: Int?
+  var maxConnections = 0
+  var maxHeadBytes = 0
+  var headerTimeoutSeconds = 0
+  var idleTimeoutSeconds = 0
+  var drainTimeoutSeconds = 0
+  var tokenCacheBytes = 0
+  var logLevel = LogThreshold.info
+  var logFormat: LogStyle?
+}

@@ -1,0 +1,163 @@
+// URLs in settings: the issuer's, and where its keys are. A strict subset of RFC 3986, so that every reader behind us
+// (resolver, TLS host check, request line) sees the same host and path. Nothing is fetched here.
+
+/// A strict http or https URL, taken apart.
+public struct WebURL: Equatable, Sendable, CustomStringConvertible {
+  /// https, that is TLS; http only ever to a loopback host.
+  public let isSecure: Bool
+  /// A DNS name, an IPv4 address, or an IPv6 address without brackets; as given, not lowercased.
+  public let host: String
+  /// 443 and 80 where none is written.
+  public let port: UInt16
+  /// Path and query for a request line; starts with `/`.
+  public let target: String
+  /// The URL as given.
+  public let description: String
+
+  /// The `Host` field for a request: brackets where needed, the port where it is not the scheme's own.
+  public var hostField: String {
+    let name = host.utf8.contains(UInt8(ascii: ":")) ? "[\(host)]" : host
+    return port == (isSecure ? 443 : 80) ? name : "\(name):\(port)"
+  }
+
+  /// Reads `scheme://host[:port][/path][?query]`. No user information, no fragment, no empty port, at most 1,024 bytes.
+  ///
+  /// http is taken only for 127.0.0.0/8, `::1` and `localhost`: over a network it would let anyone on the way choose
+  /// the keys that we trust.
+  init?(_ text: String) {
+    guard text.utf8.count <= 1024, text.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F }) else { return nil }
+    let rest: Substring
+    if text.hasPrefix("https://") {
+      isSecure = true
+      rest = text.dropFirst(8)
+    } else if text.hasPrefix("http://") {
+      isSecure = false
+      rest = text.dropFirst(7)
+    } else {
+      return nil
+    }
+    let end = rest.firstIndex { $0 == "/" || $0 == "?" } ?? rest.endIndex
+    guard let (host, port) = splitAuthority(rest[..<end]) else { return nil }
+    guard isSecure || isLoopback(host) else { return nil }
+    let path = rest[end...]
+    guard isPathAndQuery(path) else { return nil }
+    self.host = host
+    self.port = port ?? (isSecure ? 443 : 80)
+    self.target = path.hasPrefix("/") ? String(path) : "/" + path
+    self.description = text
+  }
+}
+
+/// Where the key set comes from.
+public enum KeysLocation: Equatable, Sendable, CustomStringConvertible {
+  case web(WebURL)
+  /// A fixed set in a file, by absolute path.
+  case file(path: String)
+
+  /// Reads an https URL, an http URL to a loopback host, `file:/path` or `file:///path` (no `%`, `?`, `#` in it).
+  public init?(_ text: String) {
+    if text.hasPrefix("file:") {
+      var path = text.dropFirst(5)
+      if path.hasPrefix("//") { path = path.dropFirst(2) }
+      guard let absolute = try? absolutePath(String(path), limit: 1024), !absolute.hasPrefix("//"),
+        !absolute.hasSuffix("/"), !absolute.contains(where: { $0 == "%" || $0 == "?" || $0 == "#" })
+      else { return nil }
+      self = .file(path: absolute)
+    } else {
+      guard let url = WebURL(text) else { return nil }
+      self = .web(url)
+    }
+  }
+
+  public var description: String {
+    switch self {
+    case .web(let url): url.description
+    case .file(let path): "file:\(path)"
+    }
+  }
+}
+
+/// Host and port of an authority without user information; nil if it is malformed.
+private func splitAuthority(_ authority: Substring) -> (host: String, port: UInt16?)? {
+  var host = authority
+  var port: UInt16?
+  if let colon = authority.lastIndex(of: ":"), !authority[colon...].contains("]") {
+    guard let number = try? wholeNumber(String(authority[authority.index(after: colon)...]), in: 1...65_535) else {
+      return nil
+    }
+    port = UInt16(number)
+    host = authority[..<colon]
+  }
+  if host.hasPrefix("[") {
+    guard host.hasSuffix("]"), ipv6Groups(host.dropFirst().dropLast()) != nil else { return nil }
+    return (String(host.dropFirst().dropLast()), port)
+  }
+  return isHostName(host) ? (String(host), port) : nil
+}
+
+/// A DNS name of letters, digits, `-` and `_`, or a strict IPv4 address.
+///
+/// A last label of digits alone means an IPv4 address (WHATWG URL, "ends in a number"): `127.1` and `0x7f.1` would be
+/// loopback to some resolvers and a name to others.
+private func isHostName(_ host: Substring) -> Bool {
+  if ipv4Bytes(host) != nil { return true }
+  guard (1...253).contains(host.utf8.count) else { return false }
+  let labels = host.split(separator: ".", omittingEmptySubsequences: false)
+  let allowed = labels.allSatisfy { label in
+    (1...63).contains(label.utf8.count) && !label.hasPrefix("-") && !label.hasSuffix("-")
+      && label.utf8.allSatisfy { isLetter($0) || isDigit($0) || $0 == UInt8(ascii: "-") || $0 == UInt8(ascii: "_") }
+  }
+  guard allowed, let last = labels.last else { return false }
+  let hexNumber = last.lowercased().hasPrefix("0x") && last.utf8.dropFirst(2).allSatisfy(isHexDigit)
+  return !last.utf8.allSatisfy(isDigit) && !hexNumber
+}
+
+/// 127.0.0.0/8, `::1`, `localhost`.
+private func isLoopback(_ host: String) -> Bool {
+  if let quad = ipv4Bytes(host) { return quad[0] == 127 }
+  if let groups = ipv6Groups(host) { return groups == [0, 0, 0, 0, 0, 0, 0, 1] }
+  return host.lowercased() == "localhost"
+}
+
+/// pchar, `/` and `?` of RFC 3986, with whole `%XX`; a `#` or anything else refuses.
+private func isPathAndQuery(_ text: Substring) -> Bool {
+  let bytes = Array(text.utf8)
+  let marks = Set("-._~!$&'()*+,;=:@/?".utf8)
+  for (index, byte) in bytes.enumerated() {
+    if byte == UInt8(ascii: "%") {
+      guard index + 2 < bytes.count, isHexDigit(bytes[index + 1]), isHexDigit(bytes[index + 2]) else { return false }
+    } else if !isLetter(byte), !isDigit(byte), !marks.contains(byte) {
+      return false
+    }
+  }
+  return true
+}
+
+/// An issuer: an https URL (http to a loopback host) with no `/` at its end and no query. The text is kept as it is,
+/// since `iss` must equal it byte for byte.
+func issuerText(_ text: String) throws(Refusal) -> String {
+  guard WebURL(text) != nil, !text.contains("?") else { throw Refusal() }
+  guard !text.hasSuffix("/") else { throw Refusal(instead: "the same without the slash at its end") }
+  return text
+}
+
+/// The host of a team: `acme`, `acme.cloudflareaccess.com` or `acme.fed.cloudflareaccess.com`, in lower case.
+func teamHost(_ text: String) throws(Refusal) -> String {
+  var name = text
+  var suffix = ".cloudflareaccess.com"
+  // People paste what the browser shows, or the Flask image's documentation: say what to write.
+  if name.contains("://") || name.contains("/") {
+    let host = name.split(separator: "/").first { !$0.hasSuffix(":") }.map(String.init) ?? ""
+    guard (try? teamHost(host)) != nil else { throw Refusal() }
+    throw Refusal(instead: "the host alone: \(host)")
+  }
+  for known in [".fed.cloudflareaccess.com", ".cloudflareaccess.com"] where name.hasSuffix(known) {
+    suffix = known
+    name = String(name.dropLast(known.count))
+    break
+  }
+  guard (1...63).contains(name.utf8.count), !name.hasPrefix("-"), !name.hasSuffix("-"),
+    name.utf8.allSatisfy({ isDigit($0) || $0 == UInt8(ascii: "-") || isLetter($0) && $0 & 0x20 != 0 })
+  else { throw Refusal() }
+  return name + suffix
+}

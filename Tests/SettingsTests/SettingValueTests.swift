@@ -1,0 +1,231 @@
+// Each setting's good and bad texts, by tables.
+
+import Settings
+import Testing
+
+/// Settings from flags over a team, as a user would give them.
+func settings(_ flags: [String: String], _ environment: [String: String] = [:]) throws(SettingsError)
+  -> GatewaySettings
+{
+  try SettingsTable.resolve(
+    flags: ["team_domain": "acme"].merging(flags) { $1 }, environment: environment,
+    surroundings: Surroundings(cores: 6, stderrIsTerminal: false)
+  ).settings
+}
+
+/// The mistake in one setting's text; nil if it is taken.
+func mistake(_ name: String, _ text: String) -> SettingsError? {
+  do throws(SettingsError) {
+    _ = try settings([name: text])
+    return nil
+  } catch {
+    return error
+  }
+}
+
+struct Good: CustomTestStringConvertible, Sendable {
+  let name: String
+  let text: String
+  let check: @Sendable (GatewaySettings) -> Bool
+  var testDescription: String { "\(name) = \(text)" }
+
+  init<Value: Equatable & Sendable>(
+    _ name: String, _ text: String, _ field: any KeyPath<GatewaySettings, Value> & Sendable, _ value: Value
+  ) {
+    self.name = name
+    self.text = text
+    check = { $0[keyPath: field] == value }
+  }
+}
+
+let goodTexts: [Good] = [
+  Good("team_domain", "acme", \.issuer, "https://acme.cloudflareaccess.com"),
+  Good("team_domain", "acme.cloudflareaccess.com", \.issuer, "https://acme.cloudflareaccess.com"),
+  Good("team_domain", "a-1.fed.cloudflareaccess.com", \.issuer, "https://a-1.fed.cloudflareaccess.com"),
+  Good("team_domain", "acme", \.teamDomain, "acme.cloudflareaccess.com"),
+  Good("team_domain", "acme", \.keysLocation.description, "https://acme.cloudflareaccess.com/cdn-cgi/access/certs"),
+  Good("issuer", "https://id.example:8443/realms/a", \.issuer, "https://id.example:8443/realms/a"),
+  Good("issuer", "http://127.0.0.1:9000", \.issuer, "http://127.0.0.1:9000"),
+  Good("issuer", "http://127.8.9.1", \.issuer, "http://127.8.9.1"),
+  Good("issuer", "http://[::1]:9000", \.keysLocation.description, "http://[::1]:9000/cdn-cgi/access/certs"),
+  Good("issuer", "http://localhost:9000", \.issuer, "http://localhost:9000"),
+  Good("keys_url", "https://keys.example/a?b=%2F", \.keysLocation.description, "https://keys.example/a?b=%2F"),
+  Good("keys_url", "file:/etc/keys.json", \.keysLocation, .file(path: "/etc/keys.json")),
+  Good("keys_url", "file:///etc/keys.json", \.keysLocation, .file(path: "/etc/keys.json")),
+  Good("listen", "0.0.0.0:0", \.listen, [.tcp(host: "0.0.0.0", port: 0)]),
+  Good("listen", "127.0.0.1:65535", \.listen, [.tcp(host: "127.0.0.1", port: 65535)]),
+  Good("listen", "localhost:80", \.listen, [.tcp(host: "127.0.0.1", port: 80)]),
+  Good("listen", "[::]:8000", \.listen, [.tcp(host: "::", port: 8000)]),
+  Good("listen", "[0:0::0001]:1", \.listen, [.tcp(host: "::1", port: 1)]),
+  Good("listen", "[2001:DB8:0:0:1:0:0:1]:1", \.listen, [.tcp(host: "2001:db8::1:0:0:1", port: 1)]),
+  Good("listen", "[::ffff:192.0.2.1]:1", \.listen, [.tcp(host: "::ffff:c000:201", port: 1)]),
+  Good("listen", "[1:2:3:4:5:6:7:8]:1", \.listen, [.tcp(host: "1:2:3:4:5:6:7:8", port: 1)]),
+  Good("listen", "unix:/run/gw.sock", \.listen, [.unix(path: "/run/gw.sock")]),
+  Good("listen", "unix:/" + String(repeating: "a", count: 106), \.listen.count, 1),
+  Good(
+    "listen", "0.0.0.0:8000,[::]:8000,unix:/a", \.listen,
+    [.tcp(host: "0.0.0.0", port: 8000), .tcp(host: "::", port: 8000), .unix(path: "/a")]),
+  Good("listen", "127.0.0.1:0,127.0.0.1:0", \.listen.count, 2),
+  Good("admin", "off", \.admin, nil),
+  Good("admin", "unix:/run/admin", \.admin, .unix(path: "/run/admin")),
+  Good("state_dir", "/var/lib/x", \.stateDirectory, "/var/lib/x"),
+  Good("state_dir", "off", \.stateDirectory, nil),
+  Good("leeway", "0", \.leewaySeconds, 0),
+  Good("leeway", "5m", \.leewaySeconds, 300),
+  Good("leeway", "300s", \.leewaySeconds, 300),
+  Good("require", "identity", \.require, .identity),
+  Good("require", "service", \.require, .service),
+  Good("require", "any", \.require, .any),
+  Good("unavailable_status", "401", \.unavailableStatus, 401),
+  Good("unavailable_status", "403", \.unavailableStatus, 403),
+  Good("expose_reason", "on", \.exposeReason, true),
+  Good("expose_reason", "off", \.exposeReason, false),
+  Good("keys_refresh", "1s", \.keysRefreshSeconds, 1),
+  Good("keys_refresh", "24h", \.keysRefreshSeconds, 86_400),
+  Good("keys_max_age", "30d", \.keysMaxAgeSeconds, 2_592_000),
+  Good("keys_max_age", "60m", \.keysMaxAgeSeconds, 3600),
+  Good("event_loops", "1", \.eventLoops, 1),
+  Good("event_loops", "64", \.eventLoops, 64),
+  Good("verify_workers", "64", \.verifyWorkers, 64),
+  Good("max_connections", "1", \.maxConnections, 1),
+  Good("max_connections", "1048576", \.maxConnections, 1_048_576),
+  Good("max_head_bytes", "8KiB", \.maxHeadBytes, 8192),
+  Good("max_head_bytes", "131072", \.maxHeadBytes, 131_072),
+  Good("header_timeout", "1", \.headerTimeoutSeconds, 1),
+  Good("header_timeout", "1m", \.headerTimeoutSeconds, 60),
+  Good("idle_timeout", "1h", \.idleTimeoutSeconds, 3600),
+  Good("drain_timeout", "0", \.drainTimeoutSeconds, 0),
+  Good("drain_timeout", "10m", \.drainTimeoutSeconds, 600),
+  Good("token_cache_bytes", "0", \.tokenCacheBytes, 0),
+  Good("token_cache_bytes", "64KiB", \.tokenCacheBytes, 65_536),
+  Good("token_cache_bytes", "16384MiB", \.tokenCacheBytes, 17_179_869_184),
+  Good("log_level", "debug", \.logLevel, .debug),
+  Good("log_level", "error", \.logLevel, .error),
+  Good("log_format", "text", \.logFormat, .text),
+  Good("log_format", "json", \.logFormat, .json),
+]
+
+@Test(arguments: goodTexts) func `a good text becomes its value`(_ good: Good) throws {
+  #expect(good.check(try settings([good.name: good.text])))
+}
+
+let badTexts: [(name: String, texts: [String])] = [
+  (
+    "team_domain",
+    [
+      "", "Acme", "a_b", "-a", "a-", "acme.example", "a.b.cloudflareaccess.com", ".cloudflareaccess.com", "acme ",
+      "acme.fed", "https://acme.cloudflareaccess.com", "acme.cloudflareaccess.com/", "acm\u{e9}", "acme\n", "acme:443",
+      String(repeating: "a", count: 64),
+    ]
+  ),
+  (
+    "issuer",
+    [
+      "", "acme", "https://", "https:///", "https://a.example/", "https://a.example?x", "https://a.example/x?",
+      "https://a.example#f", "https://u@a.example", "https://u:p@a.example", "http://a.example", "http://10.0.0.1",
+      "http://localhost.example", "http://127.0.0.1.example", "http://128.0.0.1", "http://[::2]", "http://127.1",
+      "http://0x7f.1", "http://127.0.0.01", "https://a.example:", "https://a.example:0", "https://a.example:65536",
+      "https://a..b", "https://a b", "https://a.example/%2", "https://a.example/\u{e9}", "HTTPS://a.example",
+      "ftp://a.example", "file:/a", "https://[::1", "https://[1::2::3]", "https://[fe80::1%25eth0]",
+      "https://1.2.3.4.5", "https://a\\b", "https://-a.example",
+    ]
+  ),
+  (
+    "keys_url",
+    [
+      "", "/etc/keys", "file:", "file:etc/keys", "file://host/etc/keys", "file:////etc/keys", "file:/a%20b",
+      "file:/a?b",
+      "file:/a#b", "file:/a/", "http://a.example/keys", "https://a.example/k#f", "https://u@a.example/k",
+    ]
+  ),
+  (
+    "listen",
+    [
+      "", ",", "0.0.0.0:8000,", "8000", ":8000", "*:8000", "0.0.0.0", "0.0.0.0:", "0.0.0.0:65536", "0.0.0.0:-1",
+      "0.0.0.0:+1", "0.0.0.0:08", "0.0.0.0: 80", "256.0.0.1:80", "1.2.3:80", "01.2.3.4:80", "::1:80", "[::1]",
+      "[::1]80", "[::g]:80", "[1:2:3]:80", "[1:2:3:4:5:6:7::8]:80", "[1:2:3:4:5:6:7:8:9]:80", "[:::]:80", "[]:80",
+      "[12345::]:80", "[::1.2.3.4:5]:80", "[fe80::1%eth0]:80", "example.com:80", "unix:", "unix:a", "unix:/",
+      "unix:/a/",
+      "unix:/a\u{0}b", "unix:/" + String(repeating: "a", count: 107), "127.0.0.1:80,127.0.0.1:80",
+      "0.0.0.0:80,127.0.0.1:80", "[::1]:80,[::]:80", "unix:/a,unix:/a", "0.0.0.0:80, 0.0.0.0:81",
+    ]
+  ),
+  ("admin", ["", "on", "none", "127.0.0.1", "127.0.0.1:1,127.0.0.1:2", "Off"]),
+  ("state_dir", ["", "relative", "./x", "/a\nb", "/" + String(repeating: "a", count: 1024)]),
+  ("leeway", ["", "-1", "301", "6m", "1h", "1.5", "0x1", "+3", " 3", "3 ", "3 s", "3S", "s", "1e1", "03", "3ss", "٣"]),
+  ("leeway", ["99999999999999999999999999", "9223372036854775807d", "999999999999999999d", "3ms", "\u{0}"]),
+  ("require", ["", "user", "Any", "any,service"]),
+  ("unavailable_status", ["", "200", "500", "502", "0503", "503 ", "+503"]),
+  ("expose_reason", ["", "true", "1", "yes", "On"]),
+  ("keys_refresh", ["", "0", "86401", "25h", "2d"]),
+  ("keys_max_age", ["", "0", "31d", "10s"]),
+  ("event_loops", ["", "0", "65", "auto", "1s"]),
+  ("verify_workers", ["", "0", "65", "1.0"]),
+  ("max_connections", ["", "0", "1048577", "16k"]),
+  ("max_head_bytes", ["", "8191", "131073", "7KiB", "1MiB", "8KB", "8kib", "32K"]),
+  ("header_timeout", ["", "0", "61", "2m"]),
+  ("idle_timeout", ["", "0", "3601", "1d"]),
+  ("drain_timeout", ["", "601", "11m"]),
+  ("token_cache_bytes", ["", "1", "65535", "16385MiB", "64MB", "17179869185", "999999999999999999MiB"]),
+  ("log_level", ["", "trace", "warn", "INFO"]),
+  ("log_format", ["", "JSON", "logfmt"]),
+]
+
+@Test(arguments: badTexts.flatMap { row in row.texts.map { (row.name, $0) } })
+func `a bad text is refused in one printable line that names the flag`(_ name: String, _ text: String) throws {
+  let error = try #require(mistake(name, text))
+  let flag = try #require(SettingName(rawValue: name)).flag
+  #expect(error.source == flag)
+  #expect(error.value == text)
+  #expect(error.description.hasPrefix(flag + ": '"))
+  #expect(error.description.unicodeScalars.allSatisfy { (" "..."~").contains($0) })
+  #expect(error.description.utf8.count < 1200)
+}
+
+@Test func `each setting has good and bad texts here`() {
+  #expect(Set(goodTexts.map(\.name)) == Set(SettingName.allCases.map(\.rawValue)))
+  #expect(Set(badTexts.map(\.name)) == Set(SettingName.allCases.map(\.rawValue)))
+}
+
+@Test(arguments: [
+  (
+    "https://acme.cloudflareaccess.com",
+    "--team-domain: 'https://acme.cloudflareaccess.com' is refused; allowed: the host alone: acme.cloudflareaccess.com"
+  ),
+  (
+    "https://acme.cloudflareaccess.com/",
+    "--team-domain: 'https://acme.cloudflareaccess.com/' is refused; allowed: the host alone: acme.cloudflareaccess.com"
+  ),
+  ("acme/", "--team-domain: 'acme/' is refused; allowed: the host alone: acme"),
+])
+func `a pasted team URL is answered with what to write instead`(_ text: String, _ line: String) throws {
+  #expect(try #require(mistake("team_domain", text)).description == line)
+}
+
+@Test func `a URL is taken apart as the fetch needs it`() throws {
+  let table: [(text: String, host: String, port: UInt16, target: String, hostField: String, isSecure: Bool)] = [
+    ("https://a.example", "a.example", 443, "/", "a.example", true),
+    ("https://a.example:444/k?x=1", "a.example", 444, "/k?x=1", "a.example:444", true),
+    ("https://a.example?x=1", "a.example", 443, "/?x=1", "a.example", true),
+    ("http://[::1]/k", "::1", 80, "/k", "[::1]", false),
+    ("http://localhost:81/k", "localhost", 81, "/k", "localhost:81", false),
+  ]
+  for row in table {
+    guard case .web(let url) = try settings(["keys_url": row.text]).keysLocation else {
+      Issue.record("\(row.text) is no web URL")
+      continue
+    }
+    #expect(url.host == row.host)
+    #expect(url.port == row.port)
+    #expect(url.target == row.target)
+    #expect(url.hostField == row.hostField)
+    #expect(url.isSecure == row.isSecure)
+    #expect(url.description == row.text)
+  }
+}
+
+@Test func `an address prints as it would be given`() {
+  for text in ["0.0.0.0:8000", "[2001:db8::1]:1", "unix:/a b"] {
+    #expect(NetworkAddress(text)?.description == text)
+  }
+}

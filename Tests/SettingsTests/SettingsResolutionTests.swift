@@ -1,0 +1,191 @@
+// Layers, checks between settings, warnings, and what is printed from the table.
+
+import Foundation
+import Settings
+import Testing
+
+private let server = Surroundings(cores: 6, stderrIsTerminal: false)
+
+private func resolve(_ flags: [String: String], _ environment: [String: String] = [:]) throws -> ResolvedSettings {
+  try SettingsTable.resolve(flags: flags, environment: environment, surroundings: server)
+}
+
+private func line(_ flags: [String: String], _ environment: [String: String] = [:]) -> String? {
+  do {
+    _ = try resolve(flags, environment)
+    return nil
+  } catch {
+    return "\(error)"
+  }
+}
+
+@Test func `with a team alone all others have the documented defaults`() throws {
+  let resolved = try resolve([:], ["GATEWAY_TEAM_DOMAIN": "acme"])
+  let settings = resolved.settings
+  #expect(settings.issuer == "https://acme.cloudflareaccess.com")
+  #expect(settings.keysLocation.description == "https://acme.cloudflareaccess.com/cdn-cgi/access/certs")
+  #expect(settings.listen == [.tcp(host: "0.0.0.0", port: 8000)])
+  #expect(settings.admin == .tcp(host: "127.0.0.1", port: 8001))
+  #expect(settings.stateDirectory == nil)
+  #expect(settings.leewaySeconds == 30)
+  #expect(settings.require == .identity)
+  #expect(settings.unavailableStatus == 503)
+  #expect(!settings.exposeReason)
+  #expect(settings.keysRefreshSeconds == 3600)
+  #expect(settings.keysMaxAgeSeconds == 7 * 86_400)
+  #expect(settings.eventLoops == 6)
+  #expect(settings.verifyWorkers == 6)
+  #expect(settings.maxConnections == 16_384)
+  #expect(settings.maxHeadBytes == 32_768)
+  #expect(settings.headerTimeoutSeconds == 5)
+  #expect(settings.idleTimeoutSeconds == 120)
+  #expect(settings.drainTimeoutSeconds == 10)
+  #expect(settings.tokenCacheBytes == 64 << 20)
+  #expect(settings.logLevel == .info)
+  #expect(settings.logFormat == .json)
+  #expect(resolved.warnings.isEmpty)
+}
+
+@Test(arguments: [(0, 1), (1, 1), (64, 64), (200, 64)])
+func `a loop a core stays within what is allowed`(_ cores: Int, _ loops: Int) throws {
+  let settings = try SettingsTable.resolve(
+    flags: ["team_domain": "acme"], environment: [:],
+    surroundings: Surroundings(cores: cores, stderrIsTerminal: true)
+  ).settings
+  #expect(settings.eventLoops == loops)
+  #expect(settings.verifyWorkers == loops)
+  #expect(settings.logFormat == .text)
+}
+
+@Test func `a flag wins over a variable and a variable over the default`() throws {
+  let environment = ["GATEWAY_TEAM_DOMAIN": "acme", "GATEWAY_LEEWAY": "10"]
+  #expect(try resolve([:], environment).settings.leewaySeconds == 10)
+  #expect(try resolve(["leeway": "20"], environment).settings.leewaySeconds == 20)
+}
+
+@Test func `an empty variable counts as unset and an empty flag is a mistake`() throws {
+  let environment = ["GATEWAY_TEAM_DOMAIN": "", "CF_TEAMS_DOMAIN": "acme", "GATEWAY_LEEWAY": ""]
+  let settings = try resolve([:], environment).settings
+  #expect(settings.leewaySeconds == 30)
+  #expect(settings.teamDomain == "acme.cloudflareaccess.com")
+  #expect(line(["leeway": ""], environment) == "--leeway: '' is refused; allowed: 0s to 300s")
+}
+
+@Test func `a flag hides a bad variable`() throws {
+  #expect(try resolve(["team_domain": "acme", "leeway": "1"], ["GATEWAY_LEEWAY": "x"]).settings.leewaySeconds == 1)
+}
+
+@Test func `the setting's own variable wins over CF_TEAMS_DOMAIN`() throws {
+  let both = ["GATEWAY_TEAM_DOMAIN": "acme", "CF_TEAMS_DOMAIN": "other"]
+  #expect(try resolve([:], both).settings.teamDomain == "acme.cloudflareaccess.com")
+  #expect(
+    line([:], ["CF_TEAMS_DOMAIN": "a b"])
+      == "CF_TEAMS_DOMAIN: 'a b' is refused; allowed: acme, acme.cloudflareaccess.com or acme.fed.cloudflareaccess.com, in lower case, no https:// and no slash"
+  )
+}
+
+@Test func `a mistake is named as the user gave it, escaped and cut`() {
+  let team = ["GATEWAY_TEAM_DOMAIN": "acme"]
+  #expect(
+    line([:], team.merging(["GATEWAY_LEEWAY": "9\n\u{1b}[31m\u{e9}'\\\r\t"]) { $1 })
+      == #"GATEWAY_LEEWAY: '9\n\u{1b}[31m\u{e9}\'\\\r\t' is refused; allowed: 0s to 300s"#)
+  #expect(
+    line(["leeway": String(repeating: "9", count: 81)], team)
+      == "--leeway: '" + String(repeating: "9", count: 80) + "...' is refused; allowed: 0s to 300s")
+  #expect(line(["leeway": String(repeating: "9", count: 80)], team)?.contains("...") == false)
+  #expect(line(["lee_way": "3"], team) == "lee_way: '3' is refused; allowed: the name of a setting")
+}
+
+@Test func `without team and issuer the missing team is named`() {
+  #expect(line([:])?.hasPrefix("--team-domain (GATEWAY_TEAM_DOMAIN) is not set: acme, ") == true)
+  #expect(line(["keys_url": "file:/k"])?.hasPrefix("--team-domain (GATEWAY_TEAM_DOMAIN) is not set: ") == true)
+  #expect(line(["issuer": "https://id.example"]) == nil)
+}
+
+@Test func `an issuer wins over a team, with a warning where they differ`() throws {
+  let other = try resolve(["team_domain": "acme", "issuer": "https://id.example"])
+  #expect(other.settings.issuer == "https://id.example")
+  #expect(other.settings.keysLocation.description == "https://id.example/cdn-cgi/access/certs")
+  #expect(
+    other.warnings.map(\.description)
+      == ["issuer https://id.example is used, and team_domain acme.cloudflareaccess.com is ignored"])
+  let same = try resolve(["team_domain": "acme", "issuer": "https://acme.cloudflareaccess.com"])
+  #expect(same.warnings.isEmpty)
+}
+
+@Test(arguments: [
+  (["admin": "0.0.0.0:8000"], [:], "--admin: '0.0.0.0:8000' is refused; allowed: an address that is none of listen"),
+  (
+    ["admin": "127.0.0.1:8000"], [:], "--admin: '127.0.0.1:8000' is refused; allowed: an address that is none of listen"
+  ),
+  (
+    [:], ["GATEWAY_LISTEN": "[::1]:1,0.0.0.0:8001"],
+    "GATEWAY_LISTEN: '[::1]:1,0.0.0.0:8001' is refused; allowed: addresses other than that of admin, 127.0.0.1:8001"
+  ),
+  (
+    ["listen": "unix:/a"], ["GATEWAY_ADMIN": "unix:/a"],
+    "GATEWAY_ADMIN: 'unix:/a' is refused; allowed: an address that is none of listen"
+  ),
+  (
+    ["keys_max_age": "30m"], [:], "--keys-max-age: '30m' is refused; allowed: at least keys_refresh, 3600s"
+  ),
+  (
+    ["keys_max_age": "30m", "keys_refresh": "31m"], [:],
+    "--keys-refresh: '31m' is refused; allowed: at most keys_max_age, 1800s"
+  ),
+]) func `settings that cannot hold together are refused`(
+  _ flags: [String: String], _ environment: [String: String], _ expected: String
+) {
+  #expect(line(flags.merging(["team_domain": "acme"]) { $1 }, environment) == expected)
+}
+
+@Test(arguments: [
+  ["listen": "0.0.0.0:0", "admin": "0.0.0.0:0"], ["listen": "[::]:1", "admin": "127.0.0.1:1"],
+  ["listen": "127.0.0.2:1", "admin": "127.0.0.1:1"], ["listen": "127.0.0.1:8001", "admin": "off"],
+]) func `addresses that differ hold together`(_ flags: [String: String]) {
+  #expect(line(flags.merging(["team_domain": "acme"]) { $1 }) == nil)
+}
+
+@Test func `an unknown variable warns and names the nearest setting`() throws {
+  let environment = [
+    "GATEWAY_TEAM_DOMAIN": "acme", "GATEWAY_LEEWAI": "1", "GATEWAY_\u{1b}": "x", "GATEWAY_PORT": "tcp://10.0.0.1:80",
+    "GATEWAY_PORT_80_TCP": "tcp://10.0.0.1:80", "GATEWAY_SERVICE_HOST": "10.0.0.1", "GATEWAYS": "x", "HOME": "/",
+  ]
+  #expect(
+    try resolve([:], environment).warnings.map(\.description) == [
+      #"'GATEWAY_\u{1b}' is no setting and is ignored"#,
+      "'GATEWAY_LEEWAI' is no setting and is ignored; is GATEWAY_LEEWAY meant?",
+    ])
+  #expect(try resolve(["team_domain": "acme"], ["GATEWAY_PORT": "80"]).warnings.count == 1)
+}
+
+@Test func `the admin address alone needs no team`() throws {
+  #expect(try SettingsTable.resolveAdmin(flag: nil, environment: [:]) == .tcp(host: "127.0.0.1", port: 8001))
+  #expect(try SettingsTable.resolveAdmin(flag: nil, environment: ["GATEWAY_ADMIN": "off"]) == nil)
+  #expect(throws: SettingsError.self) { try SettingsTable.resolveAdmin(flag: "x", environment: [:]) }
+}
+
+@Test func `the table has each setting once, in order, with its names`() {
+  #expect(SettingsTable.rows.map(\.name) == SettingName.allCases)
+  for name in SettingName.allCases {
+    let row = SettingsTable.setting(name)
+    #expect(row.name == name)
+    #expect(row.fullHelp.contains(name.variable))
+    #expect(row.fullHelp.contains(row.defaultText))
+    #expect(!row.fullHelp.contains("\n") && !row.fullHelp.contains("|"))
+    #expect(row.help.hasSuffix(".") && !row.allowed.hasSuffix("."))
+  }
+  #expect(SettingName.keysMaxAge.flag == "--keys-max-age")
+  #expect(SettingName.keysURL.variable == "GATEWAY_KEYS_URL")
+}
+
+@Test func `the README's table of settings is the table`() throws {
+  let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+    .deletingLastPathComponent()
+  let readme = (try? String(contentsOf: root.appending(path: "README.md"), encoding: .utf8)) ?? ""
+  guard let start = readme.range(of: "<!-- settings -->\n"), let end = readme.range(of: "<!-- /settings -->") else {
+    print("skipped: README.md has no <!-- settings --> … <!-- /settings --> markers")
+    return
+  }
+  #expect(String(readme[start.upperBound..<end.lowerBound]) == SettingsTable.markdown)
+}
