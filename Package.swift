@@ -35,10 +35,11 @@ let package = Package(
     .target(
       name: "VerificationPool", dependencies: ["Verification"], cSettings: [gnuSource], swiftSettings: strict),
     .target(name: "Settings", swiftSettings: strict),
+    .target(name: "Observation", cSettings: [gnuSource], swiftSettings: strict),
     .executableTarget(
       name: "Gateway",
       dependencies: [
-        "HTTPSyntax", "Token", "Verification", "EventHTTP", "VerificationPool", "Settings",
+        "HTTPSyntax", "Token", "Verification", "EventHTTP", "VerificationPool", "Settings", "Observation",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], cSettings: [gnuSource], swiftSettings: strict),
 
@@ -48,5 +49,6 @@ let package = Package(
       name: "VerificationTests", dependencies: ["Verification", "Token", "Issuer"], cSettings: [gnuSource],
       swiftSettings: strict),
     .testTarget(name: "SettingsTests", dependencies: ["Settings"], swiftSettings: strict),
+    .testTarget(name: "ObservationTests", dependencies: ["Observation"], cSettings: [gnuSource], swiftSettings: strict),
   ]
 )

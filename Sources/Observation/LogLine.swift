@@ -1,0 +1,192 @@
+// One log line as bytes: JSON or text, printable ASCII whatever the values hold, a newline at its end. No I/O, no clock.
+
+/// How important a line is.
+public enum LogLevel: UInt8, Sendable, Comparable {
+  case debug, info, warning, error
+
+  public static func < (one: LogLevel, other: LogLevel) -> Bool { one.rawValue < other.rawValue }
+
+  var name: StaticString {
+    switch self {
+    case .debug: "debug"
+    case .info: "info"
+    case .warning: "warning"
+    case .error: "error"
+    }
+  }
+}
+
+/// How lines are written.
+public enum LogFormat: Sendable {
+  /// `2026-11-23T15:04:05.678Z warning keys_refresh_failed why=timeout attempt=3`
+  case text
+  /// `{"ts":"2026-11-23T15:04:05.678Z","level":"warning","event":"keys_refresh_failed","why":"timeout","attempt":3}`
+  case json
+}
+
+/// The value of a field. A string may come from anyone: it is escaped, and cut at 256 bytes of UTF-8.
+public enum LogValue: Sendable, Equatable, ExpressibleByStringLiteral, ExpressibleByIntegerLiteral,
+  ExpressibleByFloatLiteral, ExpressibleByBooleanLiteral
+{
+  case string(String)
+  case int(Int)
+  /// Written as null in JSON where it is not finite.
+  case double(Double)
+  case bool(Bool)
+
+  public init(stringLiteral value: String) { self = .string(value) }
+  public init(integerLiteral value: Int) { self = .int(value) }
+  public init(floatLiteral value: Double) { self = .double(value) }
+  public init(booleanLiteral value: Bool) { self = .bool(value) }
+}
+
+/// Builds one line.
+struct LogLine {
+  /// A longer string is cut here, at a scalar's boundary, and `...` follows.
+  static let valueLimit = 256
+
+  private(set) var bytes: [UInt8] = []
+  private let format: LogFormat
+
+  init(_ format: LogFormat, _ time: Timestamp, _ level: LogLevel, _ event: StaticString) {
+    self.format = format
+    bytes.reserveCapacity(256)
+    switch format {
+    case .json:
+      append("{\"ts\":\"")
+      appendTime(time)
+      append("\",\"level\":\"")
+      append(level.name)
+      append("\",\"event\":\"")
+      append(event)
+      append("\"")
+    case .text:
+      appendTime(time)
+      append(" ")
+      append(level.name)
+      append(" ")
+      append(event)
+    }
+  }
+
+  mutating func add(_ key: StaticString, _ value: LogValue) {
+    append(format == .json ? ",\"" : " ")
+    append(key)
+    append(format == .json ? "\":" : "=")
+    switch value {
+    case .string(let text): appendString(text)
+    case .int(let number): bytes += String(number).utf8
+    case .double(let number) where format == .json && !number.isFinite: append("null")
+    case .double(let number): bytes += String(number).utf8
+    case .bool(let flag): append(flag ? "true" : "false")
+    }
+  }
+
+  /// The line, ended.
+  consuming func finished() -> [UInt8] {
+    if format == .json { append("}") }
+    append("\n")
+    return bytes
+  }
+
+  private mutating func append(_ text: StaticString) {
+    // A StaticString of one scalar has no pointer; `description` serves both forms.
+    bytes += text.description.utf8
+  }
+
+  private mutating func appendString(_ text: String) {
+    let bare = format == .text && !text.isEmpty && text.utf8.count <= LogLine.valueLimit && text.utf8.allSatisfy(isBare)
+    if bare {
+      bytes += text.utf8
+      return
+    }
+    append("\"")
+    var taken = 0
+    for scalar in text.unicodeScalars {
+      taken += UTF8.width(scalar)
+      if taken > LogLine.valueLimit {
+        append("...")
+        break
+      }
+      appendEscaped(scalar)
+    }
+    append("\"")
+  }
+
+  /// RFC 8259 section 7 in both formats: a line break, a quote or a terminal's escape code in a value must not be able
+  /// to end the value or the line. Non-ASCII too, as `\uXXXX`.
+  private mutating func appendEscaped(_ scalar: Unicode.Scalar) {
+    switch scalar {
+    case "\"": append("\\\"")
+    case "\\": append("\\\\")
+    case "\n": append("\\n")
+    case "\r": append("\\r")
+    case "\t": append("\\t")
+    case " "..."~": bytes.append(UInt8(scalar.value))
+    default:
+      for unit in UTF16.encode(scalar)! {
+        append("\\u")
+        appendHex(unit)
+      }
+    }
+  }
+
+  private mutating func appendHex(_ unit: UInt16) {
+    for shift in [12, 8, 4, 0] {
+      let digit = UInt8(truncatingIfNeeded: unit >> UInt16(shift)) & 15
+      bytes.append(digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "a") + digit - 10)
+    }
+  }
+
+  /// RFC 3339, UTC, with milliseconds. Years 1970 to 9999.
+  private mutating func appendTime(_ time: Timestamp) {
+    let (days, second) = time.seconds.quotientAndRemainder(dividingBy: 86_400)
+    // Days to a civil date in the calendar of 400-year eras that begin on March 1st (Hinnant, "chrono-Compatible
+    // Low-Level Date Algorithms").
+    let shifted = days + 719_468
+    let era = shifted / 146_097
+    let dayOfEra = shifted % 146_097
+    let yearOfEra = (dayOfEra - dayOfEra / 1460 + dayOfEra / 36_524 - dayOfEra / 146_096) / 365
+    let dayOfYear = dayOfEra - (365 * yearOfEra + yearOfEra / 4 - yearOfEra / 100)
+    let marchMonth = (5 * dayOfYear + 2) / 153
+    let day = dayOfYear - (153 * marchMonth + 2) / 5 + 1
+    let month = marchMonth < 10 ? marchMonth + 3 : marchMonth - 9
+    let year = yearOfEra + era * 400 + (month <= 2 ? 1 : 0)
+    appendDigits(year, 4)
+    append("-")
+    appendDigits(month, 2)
+    append("-")
+    appendDigits(day, 2)
+    append("T")
+    appendDigits(second / 3600, 2)
+    append(":")
+    appendDigits(second / 60 % 60, 2)
+    append(":")
+    appendDigits(second % 60, 2)
+    append(".")
+    appendDigits(time.milliseconds, 3)
+    append("Z")
+  }
+
+  private mutating func appendDigits(_ number: Int, _ width: Int) {
+    var divisor = 1
+    for _ in 1..<width { divisor *= 10 }
+    while divisor > 0 {
+      bytes.append(UInt8(ascii: "0") + UInt8(truncatingIfNeeded: number / divisor % 10))
+      divisor /= 10
+    }
+  }
+}
+
+/// Whether a byte may stand in a text value without quotes.
+private func isBare(_ byte: UInt8) -> Bool {
+  switch byte {
+  case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+    UInt8(ascii: "0")...UInt8(ascii: "9"):
+    true
+  case UInt8(ascii: "-"), UInt8(ascii: "."), UInt8(ascii: "_"), UInt8(ascii: ":"), UInt8(ascii: "/"),
+    UInt8(ascii: "@"), UInt8(ascii: "+"), UInt8(ascii: "~"), UInt8(ascii: "["), UInt8(ascii: "]"):
+    true
+  default: false
+  }
+}

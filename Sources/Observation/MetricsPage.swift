@@ -1,0 +1,205 @@
+// The metrics as a page in the Prometheus text format 0.0.4
+// (https://prometheus.io/docs/instrumenting/exposition_formats/). Reads counters, changes none. Every label's values
+// come from fixed lists: nothing that a client sends can make a new series.
+
+/// The names behind the indices that loops count by.
+public struct MetricNames: Sendable {
+  /// Names of the deny reasons, by index; at most `LoopCounters.indexLimit`.
+  public var reasons: [String]
+  /// Names of the refusals of a head, by index; at most `LoopCounters.indexLimit`.
+  public var refusals: [String]
+
+  public init(reasons: [String], refusals: [String]) {
+    self.reasons = reasons
+    self.refusals = refusals
+  }
+}
+
+/// Renders one page.
+public struct MetricsPage {
+  /// The page's `Content-Type`.
+  public static let contentType: StaticString = "text/plain; version=0.0.4; charset=utf-8"
+
+  private var bytes: [UInt8] = []
+
+  /// The whole page, summed over the loops. Counters are read one by one: a page is no snapshot of one moment.
+  ///
+  /// - Parameters:
+  ///   - names: bounded lists; a count without a name goes to `other`.
+  ///   - logLinesDropped: `Log.droppedLines`.
+  public static func render(
+    loops: [LoopCounters], shared: SharedCounters, names: MetricNames, logLinesDropped: Int, process: ProcessFigures,
+    version: String
+  ) -> [UInt8] {
+    var page = MetricsPage()
+    page.bytes.reserveCapacity(16 * 1024)
+    page.info(version: version)
+    page.requests(loops, names)
+    page.durations(loops)
+    page.tokens(loops, shared)
+    page.keys(shared)
+    page.counter(
+      "log_lines_dropped_total", "Log lines dropped because their reader was slow.", UInt64(max(logLinesDropped, 0)))
+    page.process(process)
+    return page.bytes
+  }
+
+  private mutating func info(version: String) {
+    head("access_gateway_build_info", "The program's version, as a label; always 1.", "gauge")
+    sample("access_gateway_build_info", ("version", version), "1")
+  }
+
+  private mutating func requests(_ loops: [LoopCounters], _ names: MetricNames) {
+    head("access_gateway_requests_total", "Auth requests answered, by outcome: allow, or the reason.", "counter")
+    sample("access_gateway_requests_total", ("outcome", "allow"), String(sum(loops) { $0.allowed.value }))
+    indexed("access_gateway_requests_total", "outcome", names.reasons) { index in
+      sum(loops) { $0.deniedByReason[index].value }
+    }
+    head("access_gateway_heads_refused_total", "Request heads refused as no HTTP that is accepted.", "counter")
+    indexed("access_gateway_heads_refused_total", "refusal", names.refusals) { index in
+      sum(loops) { $0.refusedByRefusal[index].value }
+    }
+    counter("requests_not_found_total", "Well-formed requests for another path.", sum(loops) { $0.notFound.value })
+    counter(
+      "clients_gone_total", "Requests whose client left before the reply.", sum(loops) { $0.clientsGone.value })
+    // Closed is read before accepted: the other way round, open could come out below zero.
+    let closed = sum(loops) { $0.connectionsClosed.value }
+    let accepted = sum(loops) { $0.connectionsAccepted.value }
+    counter("connections_accepted_total", "Connections accepted.", accepted)
+    counter("connections_closed_total", "Connections closed.", closed)
+    gauge("connections_open", "Connections open now.", accepted > closed ? accepted - closed : 0)
+  }
+
+  private mutating func durations(_ loops: [LoopCounters]) {
+    let name = "access_gateway_request_duration_seconds"
+    head(name, "Time from a complete request head to its reply.", "histogram")
+    var total: UInt64 = 0
+    for bucket in 0..<LoopCounters.bounds.count {
+      total &+= sum(loops) { $0.durations[bucket].value }
+      sample(name + "_bucket", ("le", inSeconds(LoopCounters.bounds[bucket])), String(total))
+    }
+    total &+= sum(loops) { $0.durations[LoopCounters.bounds.count].value }
+    sample(name + "_bucket", ("le", "+Inf"), String(total))
+    sample(name + "_sum", nil, inSeconds(sum(loops) { $0.durationNanoseconds.value }))
+    // The same number as the last bucket, whatever was counted meanwhile.
+    sample(name + "_count", nil, String(total))
+  }
+
+  private mutating func tokens(_ loops: [LoopCounters], _ shared: SharedCounters) {
+    counter("token_cache_hits_total", "Tokens found among the remembered.", sum(loops) { $0.cacheHits.value })
+    counter("token_cache_misses_total", "Tokens not found there.", sum(loops) { $0.cacheMisses.value })
+    counter(
+      "token_cache_evictions_total", "Tokens forgotten to make room.", sum(loops) { $0.cacheEvictions.value })
+    gauge("token_cache_entries", "Tokens remembered now.", sum(loops) { $0.cacheEntries.value })
+    gauge("token_cache_bytes", "Memory of the remembered tokens.", sum(loops) { $0.cacheBytes.value })
+    counter(
+      "coalesced_waits_total", "Requests that waited for the verification of an equal token.",
+      sum(loops) { $0.coalescedWaits.value })
+    head("access_gateway_verifications_total", "Signatures verified, by result.", "counter")
+    sample(
+      "access_gateway_verifications_total", ("result", "ok"), String(shared.verificationsOK.load(ordering: .relaxed)))
+    sample(
+      "access_gateway_verifications_total", ("result", "failed"),
+      String(shared.verificationsFailed.load(ordering: .relaxed)))
+    counter(
+      "pool_overloads_total", "Requests that found the verification pool full.",
+      shared.poolOverloads.load(ordering: .relaxed))
+  }
+
+  private mutating func keys(_ shared: SharedCounters) {
+    head("access_gateway_key_refreshes_total", "Fetches of the key set, by outcome.", "counter")
+    for outcome in KeyRefreshOutcome.allCases {
+      sample(
+        "access_gateway_key_refreshes_total", ("outcome", outcome.label.description),
+        String(shared.keyRefreshes[outcome.rawValue].load(ordering: .relaxed)))
+    }
+    counter(
+      "unknown_kid_refetches_total", "Fetches of the key set that an unknown kid caused.",
+      shared.unknownKidRefetches.load(ordering: .relaxed))
+    counter(
+      "unknown_kid_refetches_limited_total", "Unknown kids that caused no fetch, because of the limit.",
+      shared.unknownKidRefetchesLimited.load(ordering: .relaxed))
+    gauge(
+      "keys_fetched_timestamp_seconds", "When the key set in use was fetched; 0: never.",
+      shared.keysFetchedAt.load(ordering: .relaxed))
+    gauge("keys", "Usable keys in the key set.", shared.keyCount.load(ordering: .relaxed))
+    gauge("ready", "1 if every issuer has a usable key set.", shared.ready.load(ordering: .relaxed) ? 1 : 0)
+  }
+
+  /// By the names that all Prometheus clients use for a process, without our prefix.
+  private mutating func process(_ figures: ProcessFigures) {
+    func rows() -> [(String, String, String?)] {
+      [
+        (
+          "process_start_time_seconds", "When the process started, since 1970.",
+          figures.startSeconds.map { inSeconds(UInt64(max($0, 0) * 1e3) * 1_000_000) }
+        ),
+        ("process_open_fds", "Open descriptors.", figures.openDescriptors.map { String($0) }),
+        ("process_max_fds", "The soft limit of open descriptors.", figures.descriptorLimit.map { String($0) }),
+        ("process_resident_memory_bytes", "Resident memory.", figures.residentBytes.map { String($0) }),
+      ]
+    }
+    for (name, help, value) in rows() {
+      guard let value else { continue }
+      head(name, help, "gauge")
+      sample(name, nil, value)
+    }
+  }
+
+  private mutating func counter(_ name: String, _ help: String, _ value: UInt64) {
+    head("access_gateway_" + name, help, "counter")
+    sample("access_gateway_" + name, nil, String(value))
+  }
+
+  private mutating func gauge(_ name: String, _ help: String, _ value: UInt64) {
+    head("access_gateway_" + name, help, "gauge")
+    sample("access_gateway_" + name, nil, String(value))
+  }
+
+  /// One series a name, and `other` where something was counted beyond the names.
+  private mutating func indexed(_ name: String, _ label: String, _ names: [String], _ value: (Int) -> UInt64) {
+    let named = min(names.count, LoopCounters.indexLimit)
+    for index in 0..<named {
+      sample(name, (label, names[index]), String(value(index)))
+    }
+    var other: UInt64 = 0
+    for index in named..<LoopCounters.indexLimit {
+      other &+= value(index)
+    }
+    if other > 0 { sample(name, (label, "other"), String(other)) }
+  }
+
+  private mutating func head(_ name: String, _ help: String, _ type: String) {
+    bytes += "# HELP \(name) \(help)\n# TYPE \(name) \(type)\n".utf8
+  }
+
+  private mutating func sample(_ name: String, _ label: (key: String, value: String)?, _ value: String) {
+    bytes += name.utf8
+    if let label {
+      bytes += "{\(label.key)=\"".utf8
+      for byte in label.value.utf8 {
+        switch byte {
+        case UInt8(ascii: "\\"), UInt8(ascii: "\""): bytes += [UInt8(ascii: "\\"), byte]
+        case UInt8(ascii: "\n"): bytes += "\\n".utf8
+        default: bytes.append(byte)
+        }
+      }
+      bytes += "\"}".utf8
+    }
+    bytes += " \(value)\n".utf8
+  }
+}
+
+private func sum(_ loops: [LoopCounters], _ value: (LoopCounters) -> UInt64) -> UInt64 {
+  loops.reduce(0) { $0 &+ value($1) }
+}
+
+/// Nanoseconds as exact decimal seconds, without zeros at the end.
+private func inSeconds(_ nanoseconds: UInt64) -> String {
+  let (whole, part) = nanoseconds.quotientAndRemainder(dividingBy: 1_000_000_000)
+  if part == 0 { return String(whole) }
+  var digits = String(part)
+  digits = String(repeating: "0", count: 9 - digits.utf8.count) + digits
+  while digits.hasSuffix("0") { digits.removeLast() }
+  return "\(whole).\(digits)"
+}
