@@ -48,6 +48,7 @@ let package = Package(
     .testTarget(
       name: "VerificationTests", dependencies: ["Verification", "Token", "Issuer"], cSettings: [gnuSource],
       swiftSettings: strict),
+    .testTarget(name: "EventHTTPTests", dependencies: ["EventHTTP"], cSettings: [gnuSource], swiftSettings: strict),
     .testTarget(name: "SettingsTests", dependencies: ["Settings"], swiftSettings: strict),
     .testTarget(name: "ObservationTests", dependencies: ["Observation"], cSettings: [gnuSource], swiftSettings: strict),
   ]

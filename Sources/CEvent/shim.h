@@ -3,6 +3,9 @@
 #pragma once
 #include <sys/select.h>
 
+#include <sys/eventfd.h>
+#include <sys/signalfd.h>
+
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
 #include <event2/bufferevent_ssl.h>

@@ -73,3 +73,11 @@ static inline int copenssl_sha256_final(unsigned char *digest, SHA256_CTX *state
   return SHA256_Final(digest, state);
 }
 #pragma clang diagnostic pop
+// Macros over SSL_CTX_ctrl and SSL_ctrl.
+static inline int copenssl_ctx_require_tls12(SSL_CTX *context) {
+  return SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
+}
+
+static inline int copenssl_set_sni(SSL *session, const char *host) {
+  return (int)SSL_set_tlsext_host_name(session, host);
+}

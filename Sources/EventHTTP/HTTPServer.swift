@@ -1,0 +1,363 @@
+// The server on one loop: evhttp, its listeners, the life of connections, deadlines, drain. How bytes become requests
+// is in Gate.swift, how replies leave in Replying.swift.
+
+import CEvent
+import Glibc
+import HTTPSyntax
+import Synchronization
+
+/// What a handler made of a request.
+public enum Decision {
+  /// The reply is written.
+  case reply
+  /// The reply follows by `HTTPServer.finish`.
+  case wait
+}
+
+/// Names a request whose reply follows. Good for one `finish`, on the server that gave it.
+public struct Exchange: Sendable {
+  let index: Int32
+  let serial: UInt32
+}
+
+/// Answers requests. All calls come on the loop's thread; none may block.
+public protocol RequestHandler: AnyObject {
+  /// - Parameters:
+  ///   - head: a complete, valid head; its ranges are offsets into `bytes`.
+  ///   - bytes: the head's bytes; gone when the call returns.
+  ///   - arrival: `Clock.monotonicNanoseconds` when the head was complete.
+  ///   - exchange: to keep, when the answer is `.wait`.
+  ///   - reply: reset; status 500 until set.
+  func answer(
+    _ head: borrowing RequestHead, _ bytes: Span<UInt8>, arrival: UInt64, exchange: Exchange,
+    into reply: inout Reply
+  ) -> Decision
+  /// The gate refused a head or a connection.
+  func refused(_ refusal: Refusal)
+  /// A connection was accepted.
+  func connectionOpened()
+  /// A connection is gone.
+  func connectionClosed()
+  /// accept(2) failed; accepting pauses for 100 ms.
+  func acceptFailed(_ error: SystemError)
+}
+
+/// Bounds and deadlines of a server. Times in milliseconds.
+public struct ServerLimits: Sendable {
+  public var head = HeadLimits()
+  /// For a head, from its first byte, or from accept on a new connection.
+  public var headTimeout: Int64 = 5_000
+  /// Between requests.
+  public var idleTimeout: Int64 = 120_000
+  /// For a reply to leave.
+  public var writeTimeout: Int64 = 5_000
+  /// For the client to take the last reply in and close.
+  public var lingerTimeout: Int64 = 2_000
+  /// Bytes that are read and thrown away while lingering.
+  public var lingerBytes = 1 << 20
+  public init() {}
+}
+
+/// Counts connections over all the loops of a process against one bound.
+public final class ConnectionBudget: Sendable {
+  public let limit: Int
+  private let open = Atomic<Int>(0)
+  public init(limit: Int) { self.limit = limit }
+  /// Counts one in; false: that is one too many (it is counted all the same, `leave` takes it out).
+  func enter() -> Bool { open.add(1, ordering: .relaxed).newValue <= limit }
+  func leave() { open.subtract(1, ordering: .relaxed) }
+}
+
+/// An HTTP/1.1 server on one event loop.
+///
+/// evhttp accepts, owns connections and carries the requests that must wait; every byte of a client goes through the
+/// gate first, and evhttp sees none of them. Thread: the loop's, for everything.
+@safe public final class HTTPServer {
+  public let loop: EventLoop
+  public let limits: ServerLimits
+  let handler: any RequestHandler
+  let budget: ConnectionBudget
+  let evhttp: OpaquePointer
+  private var listeners: [Listener] = []
+
+  // Scratch of the gate, reused for each request.
+  var head = RequestHead()
+  var reply = Reply()
+  var format = WireFormat()
+  var wire: [UInt8] = []
+  /// The connection whose stub evhttp is about to parse.
+  var stubbed: Connection?
+  var exchanges = ExchangeTable()
+  /// Where bytes go that nobody will look at.
+  var discarded = [UInt8](repeating: 0, count: 4096)
+
+  // Deadlines.
+  let awaitingHead: ConnectionList
+  let idle: ConnectionList
+  let writing: ConnectionList
+  let lingering: ConnectionList
+  private var deadlineTimer: LoopTimer?
+  private var deadlineDue = Int64.max
+
+  // Work for the end of this turn: libevent forbids it inside its buffer callbacks.
+  private var adoptions: [Connection] = []
+  private var completions: [Connection] = []
+  private var closures: [Connection] = []
+  private var soon: LoopTimer?
+  private var acceptResume: LoopTimer?
+  private var failuresAttachment: WakeUp.Attachment?
+
+  public private(set) var openConnections = 0
+  public private(set) var isDraining = false
+  private var onDrained: (() -> Void)?
+  private var drainAccepting: LoopTimer?
+  private var drainFresh: LoopTimer?
+
+  /// - Parameters:
+  ///   - handler: retained.
+  ///   - budget: shared by the servers of all loops.
+  public init(
+    on loop: EventLoop, limits: ServerLimits, budget: ConnectionBudget, handler: any RequestHandler
+  ) throws(SystemError) {
+    guard let evhttp = unsafe evhttp_new(loop.base) else { throw SystemError("evhttp_new") }
+    self.loop = loop
+    self.limits = limits
+    self.budget = budget
+    self.handler = handler
+    unsafe self.evhttp = unsafe evhttp
+    awaitingHead = ConnectionList(timeout: limits.headTimeout)
+    idle = ConnectionList(timeout: limits.idleTimeout)
+    writing = ConnectionList(timeout: limits.writeTimeout)
+    lingering = ConnectionList(timeout: limits.lingerTimeout)
+    wire.reserveCapacity(4096)
+    // Should a byte of ours ever be misread, evhttp has bounds of its own.
+    unsafe evhttp_set_max_headers_size(evhttp, 4096)
+    unsafe evhttp_set_max_body_size(evhttp, 0)
+    unsafe evhttp_set_default_content_type(evhttp, nil)
+    let context = unsafe Unmanaged.passUnretained(self).toOpaque()
+    unsafe evhttp_set_bevcb(
+      evhttp,
+      { _, context in unsafe Unmanaged<HTTPServer>.fromOpaque(context!).takeUnretainedValue().makeBufferevent() },
+      context)
+    unsafe evhttp_set_gencb(
+      evhttp,
+      { request, context in
+        unsafe Unmanaged<HTTPServer>.fromOpaque(context!).takeUnretainedValue().stubArrived(request!)
+      }, context)
+    deadlineTimer = LoopTimer(on: loop) { [unowned self] in expire() }
+    soon = LoopTimer(on: loop) { [unowned self] in settle() }
+    acceptResume = LoopTimer(on: loop) { [unowned self] in
+      guard !isDraining else { return }
+      for listener in listeners { listener.enable() }
+    }
+    let failures = try Mailbox<SystemError>()
+    failuresAttachment = failures.attach(to: loop) { [unowned self] in acceptFailed($0) }
+    let address = UInt(bitPattern: evhttp)
+    acceptFailures.withLock { $0[address] = failures }
+  }
+
+  deinit {
+    let address = unsafe UInt(bitPattern: evhttp)
+    acceptFailures.withLock { _ = $0.removeValue(forKey: address) }
+    unsafe evhttp_free(evhttp)
+  }
+
+  /// Accepts on a socket from now on, and owns it.
+  public func accept(on socket: ListenSocket) throws(SystemError) {
+    let flags = UInt32(LEV_OPT_CLOSE_ON_FREE) | UInt32(LEV_OPT_CLOSE_ON_EXEC)
+    guard let listener = unsafe evconnlistener_new(loop.base, nil, nil, flags, 0, socket.descriptor),
+      let bound = unsafe evhttp_bind_listener(evhttp, listener)
+    else { throw SystemError("evhttp_bind_listener \(socket.address)") }
+    // evhttp has made its own pointer the listener's argument, so that is what names the server here.
+    unsafe evconnlistener_set_error_cb(listener) { listener, evhttp in
+      let error = SystemError("accept")
+      _ = unsafe evconnlistener_disable(listener)
+      let server = UInt(bitPattern: evhttp)
+      acceptFailures.withLock { $0[server] }?.post(error)
+    }
+    listeners.append(unsafe Listener(listener, bound, socket.descriptor))
+  }
+
+  private func acceptFailed(_ error: SystemError) {
+    handler.acceptFailed(error)
+    acceptResume?.schedule(afterMilliseconds: 100)
+  }
+
+  // MARK: - The life of a connection
+
+  /// evhttp asks for the bufferevent of a connection that it has accepted.
+  private func makeBufferevent() -> OpaquePointer? {
+    guard let made = unsafe bufferevent_socket_new(loop.base, -1, 0) else { return nil }
+    let connection = unsafe Connection(server: self, bufferevent: made)
+    Gate.install(connection)
+    _ = unsafe Unmanaged.passRetained(connection)
+    adoptions.append(connection)
+    settleSoon()
+    return unsafe made
+  }
+
+  /// The turn in which a connection was accepted ends: evhttp has set it up, so both sides can be tied together.
+  private func adopt(_ connection: Connection) {
+    var argument: UnsafeMutableRawPointer?
+    unsafe bufferevent_getcb(connection.bufferevent, nil, nil, nil, &argument)
+    // evhttp's callbacks carry its connection (true in 2.1; `stubArrived` asserts it for each request).
+    guard let evcon = unsafe argument else { fatalError("libevent: a connection with no evhttp_connection") }
+    unsafe connection.evhttpConnection = OpaquePointer(evcon)
+    connection.descriptor = unsafe bufferevent_getfd(connection.bufferevent)
+    unsafe evhttp_connection_set_closecb(
+      connection.evhttpConnection,
+      { _, context in
+        let connection = unsafe Unmanaged<Connection>.fromOpaque(context!)
+        unsafe connection._withUnsafeGuaranteedRef { $0.server.forget($0) }
+        unsafe connection.release()
+      }, Unmanaged.passUnretained(connection).toOpaque())
+    openConnections += 1
+    handler.connectionOpened()
+    move(connection, to: awaitingHead)
+    if !budget.enter(), !closeLongestIdle() {
+      handler.refused(.tooManyConnections)
+      refuse(connection, .tooManyConnections)
+    }
+  }
+
+  /// At the bound on connections, the one that has been idle for longest makes room.
+  private func closeLongestIdle() -> Bool {
+    guard let victim = idle.first else { return false }
+    close(victim)
+    return true
+  }
+
+  /// evhttp closes a connection; nothing may use it afterwards.
+  private func forget(_ connection: Connection) {
+    connection.list?.remove(connection)
+    connection.watch = nil
+    connection.state = .closing
+    Gate.remove(connection)
+    if connection.exchange >= 0 { exchanges.connectionIsGone(connection.exchange) }
+    openConnections -= 1
+    budget.leave()
+    handler.connectionClosed()
+    if isDraining && openConnections == 0 { settleSoon() }
+  }
+
+  /// Frees a connection at the end of this turn; libevent forbids it inside buffer callbacks.
+  func close(_ connection: Connection) {
+    guard connection.state != .closing else { return }
+    connection.state = .closing
+    connection.list?.remove(connection)
+    connection.watch = nil
+    closures.append(connection)
+    settleSoon()
+  }
+
+  /// evhttp has written a reply; the connection takes its next request at the end of this turn.
+  func completed(_ connection: Connection) {
+    completions.append(connection)
+    settleSoon()
+  }
+
+  private func settleSoon() { soon?.fireSoon() }
+
+  private func settle() {
+    while let connection = adoptions.popLast() { adopt(connection) }
+    while let connection = completions.popLast() {
+      if connection.state == .replying { resume(connection) }
+    }
+    while let connection = closures.popLast() {
+      // evhttp frees a request that it still holds with the connection; then nobody may answer it.
+      if connection.exchange >= 0 { exchanges.requestIsGone(connection.exchange) }
+      if let evcon = unsafe connection.evhttpConnection { unsafe evhttp_connection_free(evcon) }
+    }
+    if isDraining, openConnections == 0, listeners.isEmpty, let done = onDrained {
+      onDrained = nil
+      done()
+    }
+  }
+
+  // MARK: - Deadlines
+
+  func move(_ connection: Connection, to list: ConnectionList?) {
+    connection.list?.remove(connection)
+    guard let list else { return }
+    list.append(connection, now: loop.now)
+    if connection.deadline < deadlineDue { scheduleDeadlines(at: connection.deadline) }
+  }
+
+  private func scheduleDeadlines(at due: Int64) {
+    deadlineDue = due
+    // Not more than 20 times a second, however many connections have deadlines.
+    deadlineTimer?.schedule(afterMilliseconds: max(50, due - loop.now))
+  }
+
+  private func expire() {
+    let now = loop.now
+    while let connection = awaitingHead.first, connection.deadline <= now {
+      if connection.state == .partial {
+        handler.refused(.headTimeout)
+        refuse(connection, .headTimeout)
+      } else {
+        close(connection)
+      }
+    }
+    for list in [idle, writing, lingering] {
+      while let connection = list.first, connection.deadline <= now { close(connection) }
+    }
+    deadlineDue = .max
+    let next = [awaitingHead, idle, writing, lingering].compactMap { $0.first?.deadline }.min()
+    if let next { scheduleDeadlines(at: next) }
+  }
+
+  // MARK: - Drain
+
+  /// Stops accepting (what the kernel has already queued is taken), closes idle connections, answers the rest with
+  /// `Connection: close`, and calls `done` when no connection is left. New connections that have sent nothing are
+  /// given a second.
+  public func drain(_ done: @escaping () -> Void) {
+    guard !isDraining else { return }
+    isDraining = true
+    onDrained = done
+    idle.forEach { close($0) }
+    var turnsLeft = 200
+    drainAccepting = LoopTimer(on: loop) { [unowned self] in
+      turnsLeft -= 1
+      // What is closed with its queue full resets the connections in it.
+      if turnsLeft > 0, listeners.contains(where: \.hasQueue) {
+        drainAccepting?.schedule(afterMilliseconds: 1)
+      } else {
+        for listener in listeners { unsafe listener.close(evhttp) }
+        listeners = []
+        settleSoon()
+      }
+    }
+    drainAccepting?.fireSoon()
+    drainFresh = LoopTimer(on: loop) { [unowned self] in
+      awaitingHead.forEach { if $0.state == .idle { close($0) } }
+    }
+    drainFresh?.schedule(afterMilliseconds: 1_000)
+  }
+}
+
+/// A listener that evhttp owns and frees.
+@safe private struct Listener {
+  private let pointer: OpaquePointer
+  private let bound: OpaquePointer
+  private let descriptor: Int32
+
+  init(_ pointer: OpaquePointer, _ bound: OpaquePointer, _ descriptor: Int32) {
+    unsafe self.pointer = unsafe pointer
+    unsafe self.bound = unsafe bound
+    self.descriptor = descriptor
+  }
+
+  func enable() { _ = unsafe evconnlistener_enable(pointer) }
+  func close(_ evhttp: OpaquePointer) { unsafe evhttp_del_accept_socket(evhttp, bound) }
+
+  /// Connections stand in the kernel's queue.
+  var hasQueue: Bool {
+    var query = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+    return unsafe poll(&query, 1, 0) > 0
+  }
+}
+
+/// Where a listener's failures are told, by the address of its evhttp: the C callback has no other way to its server.
+private let acceptFailures = Mutex<[UInt: Mailbox<SystemError>]>([:])

@@ -1,0 +1,191 @@
+// How replies leave: written at once by the gate, through evhttp for requests that waited, as a literal for refusals;
+// and how a connection ends so that its last reply arrives.
+
+import CEvent
+import Glibc
+import HTTPSyntax
+
+extension HTTPServer {
+  /// Sends what stands on the wire's buffer, and moves the connection on: next request, stuck, or its end.
+  func flush(_ connection: Connection) {
+    let sent = send(connection, wire)
+    guard sent >= 0 else { return close(connection) }
+    if sent < wire.count {
+      connection.unsent = Array(wire[sent...])
+      if connection.state == .idle { connection.state = .replying }
+      move(connection, to: writing)
+      unsafe bufferevent_disable(connection.bufferevent, Int16(EV_READ))
+      watchForWriting(connection)
+    } else if connection.closesAfterReply {
+      linger(connection)
+    } else if connection.state == .idle && sent > 0 {
+      move(connection, to: idle)
+    }
+  }
+
+  /// Bytes that the socket took; 0 when it is full, -1 when it is dead.
+  private func send(_ connection: Connection, _ bytes: [UInt8]) -> Int {
+    guard !bytes.isEmpty else { return 0 }
+    let sent = unsafe Glibc.send(connection.descriptor, bytes, bytes.count, Int32(MSG_NOSIGNAL))
+    if sent >= 0 { return sent }
+    return errno == EAGAIN || errno == EINTR ? 0 : -1
+  }
+
+  private func watchForWriting(_ connection: Connection) {
+    connection.watch = DescriptorWatch(connection.descriptor, for: EV_WRITE, on: loop) {
+      [unowned self, unowned connection] in
+      let sent = send(connection, connection.unsent)
+      guard sent >= 0 else { return close(connection) }
+      connection.unsent.removeFirst(sent)
+      guard connection.unsent.isEmpty else { return }
+      if connection.closesAfterReply { return linger(connection) }
+      connection.watch = nil
+      if connection.state == .replying { completed(connection) } else { move(connection, to: nil) }
+    }
+  }
+
+  // MARK: - Refusals
+
+  /// Puts a refusal on the wire's buffer: the same literal for everyone, and the connection closes after it.
+  func appendRefusal(_ refusal: Refusal) {
+    reply.reset()
+    reply.status = UInt16(refusal.status)
+    reply.append(fieldLines: Self.plainText)
+    refusal.body.withUTF8Buffer { unsafe reply.append(body: Array($0)) }
+    format.append(reply, .close, withBody: true, to: &wire)
+  }
+
+  /// Refuses what a connection sends, outside of a head's own turn.
+  func refuse(_ connection: Connection, _ refusal: Refusal) {
+    wire.removeAll(keepingCapacity: true)
+    appendRefusal(refusal)
+    connection.staged = []
+    connection.closesAfterReply = true
+    connection.state = .idle
+    flush(connection)
+  }
+
+  private static let plainText = Array("Content-Type: text/plain; charset=utf-8\r\nCache-Control: no-store\r\n".utf8)
+
+  // MARK: - Replies that waited
+
+  /// Answers a request whose handler said `.wait`. Once for each exchange; later calls are ignored.
+  ///
+  /// - Parameter write: fills the reply; not called when the client has left.
+  /// - Returns: whether the client was still there.
+  @discardableResult
+  public func finish(_ exchange: Exchange, _ write: (inout Reply) -> Void) -> Bool {
+    guard let (connection, request, pending) = unsafe exchanges.end(exchange) else { return false }
+    guard let connection else {
+      // evhttp has let go of the request, which this call frees.
+      if let request = unsafe request { unsafe evhttp_send_reply(request, 500, "", nil) }
+      return false
+    }
+    connection.exchange = -1
+    reply.reset()
+    write(&reply)
+    connection.state = .replying
+    if let request = unsafe request, !pending.closes, !isDraining, connection.unsent.isEmpty {
+      unsafe sendThroughEvhttp(connection, request, pending)
+    } else {
+      // evhttp would close at once, and the reply might not arrive; it keeps the request until the connection's end.
+      wire.removeAll(keepingCapacity: true)
+      format.append(reply, .close, withBody: pending.withBody, to: &wire)
+      connection.closesAfterReply = true
+      if connection.unsent.isEmpty { flush(connection) } else { connection.unsent += wire }
+    }
+    return true
+  }
+
+  private func sendThroughEvhttp(_ connection: Connection, _ request: OpaquePointer, _ pending: PendingReply) {
+    let headers = unsafe evhttp_request_get_output_headers(request)
+    wire.removeAll(keepingCapacity: true)
+    format.appendDate(to: &wire)
+    wire.append(contentsOf: Self.contentLength)
+    wire.append(decimal: reply.body.count)
+    if pending.isOldKeepAlive { wire.append(contentsOf: Self.keepAlive) }
+    wire.append(13)
+    wire.append(10)
+    wire.append(contentsOf: reply.fieldLines)
+    let body = pending.withBody && !reply.body.isEmpty ? unsafe evbuffer_new() : nil
+    defer { if let body = unsafe body { unsafe evbuffer_free(body) } }
+    guard unsafe addFieldLines(wire, to: headers),
+      unsafe body == nil || evbuffer_add(body, reply.body, reply.body.count) == 0
+    else { return close(connection) }
+    move(connection, to: writing)
+    let reason = unsafe UnsafeRawPointer(WireFormat.reason(reply.status).utf8Start).assumingMemoryBound(to: CChar.self)
+    unsafe evhttp_send_reply(request, Int32(reply.status), reason, body)
+    writeAtOnce(connection)
+  }
+
+  /// evhttp waits for the loop to say that the socket is writable; a reply of a few hundred bytes need not. It also
+  /// leaves before a half-closed client's EOF can end the connection.
+  private func writeAtOnce(_ connection: Connection) {
+    let output = unsafe bufferevent_get_output(connection.bufferevent)
+    unsafe evbuffer_unfreeze(output, 1)
+    _ = unsafe evbuffer_write(output, connection.descriptor)
+    unsafe evbuffer_freeze(output, 1)
+    if unsafe evbuffer_get_length(output) == 0 {
+      unsafe bufferevent_disable(connection.bufferevent, Int16(EV_WRITE))
+      unsafe bufferevent_trigger(
+        connection.bufferevent, Int16(EV_WRITE), Int32(BEV_TRIG_DEFER_CALLBACKS.rawValue))
+    }
+  }
+
+  /// Gives evhttp each field line as name and value. False when it refuses one.
+  private func addFieldLines(_ lines: [UInt8], to headers: UnsafeMutablePointer<evkeyvalq>?) -> Bool {
+    var text = lines
+    var added = true
+    var start = 0
+    unsafe text.withUnsafeMutableBufferPointer { buffer in
+      var at = 0
+      var colon = -1
+      while at < buffer.count {
+        // Each line ends in CRLF and its name in ": "; both become the end of a C string in place.
+        if colon < 0, unsafe buffer[at] == UInt8(ascii: ":") { colon = at }
+        if unsafe buffer[at] == 13, at + 1 < buffer.count, colon > start {
+          unsafe buffer[at] = 0
+          unsafe buffer[colon] = 0
+          let value = min(colon + 2, at)
+          unsafe buffer.withMemoryRebound(to: CChar.self) { text in
+            let base = text.baseAddress!
+            if unsafe evhttp_add_header(headers, base + start, base + value) != 0 { added = false }
+          }
+          start = at + 2
+          colon = -1
+          at += 1
+        }
+        at += 1
+      }
+    }
+    return added && start == lines.count
+  }
+
+  private static let contentLength = Array("Content-Length: ".utf8)
+  private static let keepAlive = Array("\r\nConnection: keep-alive".utf8)
+
+  // MARK: - The end of a connection
+
+  /// Shuts the write side and waits, bounded in time and bytes, for the client to close: closing at once with unread
+  /// bytes in the socket would reset the connection and could take the reply with it (RFC 9112 section 9.6).
+  func linger(_ connection: Connection) {
+    connection.state = .lingering
+    connection.staged = []
+    unsafe bufferevent_disable(connection.bufferevent, Int16(EV_READ | EV_WRITE))
+    shutdown(connection.descriptor, Int32(SHUT_WR))
+    move(connection, to: lingering)
+    connection.watch = DescriptorWatch(connection.descriptor, for: EV_READ, on: loop) {
+      [unowned self, unowned connection] in
+      swallow(connection)
+    }
+  }
+
+  private func swallow(_ connection: Connection) {
+    let count = unsafe discarded.withUnsafeMutableBytes {
+      unsafe recv(connection.descriptor, $0.baseAddress, $0.count, 0)
+    }
+    if count < 0 && (errno == EAGAIN || errno == EINTR) { return }
+    connection.swallowed += max(count, 0)
+    if count <= 0 || connection.swallowed > limits.lingerBytes { close(connection) }
+  }
+}
