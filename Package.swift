@@ -49,6 +49,9 @@ let package = Package(
       name: "VerificationTests", dependencies: ["Verification", "Token", "Issuer"], cSettings: [gnuSource],
       swiftSettings: strict),
     .testTarget(name: "EventHTTPTests", dependencies: ["EventHTTP"], cSettings: [gnuSource], swiftSettings: strict),
+    .testTarget(
+      name: "VerificationPoolTests", dependencies: ["VerificationPool", "Verification", "Token", "Issuer"],
+      cSettings: [gnuSource], swiftSettings: strict),
     .testTarget(name: "SettingsTests", dependencies: ["Settings"], swiftSettings: strict),
     .testTarget(name: "ObservationTests", dependencies: ["Observation"], cSettings: [gnuSource], swiftSettings: strict),
   ]

@@ -1,0 +1,63 @@
+// Digests of the tokens that one event loop saw last, so that the usual request finds its digest by comparing bytes
+// instead of computing SHA-256 over them (0.7 µs of a request's 8). A pure memo: the answer is always the digest that
+// SHA256Digest would give, because all bytes are compared. It knows nothing of verdicts, so nothing ever makes it stale.
+
+import Glibc
+
+/// Remembers the digests of recent pairs of audience and token. One event loop owns it; about 350 KB once it is full.
+public struct DigestMemo: ~Copyable {
+  private static let places = 256
+  /// Longer pairs are not remembered: their digest is computed each time.
+  private static let longestPair = 1344
+
+  private struct Place {
+    /// Audience and token, one behind the other.
+    var bytes: [UInt8] = []
+    var audienceCount = 0
+    var digest = SHA256Digest(words: (0, 0, 0, 0))
+  }
+
+  private var table: [Place]
+  private let seed = UInt64.random(in: 0...UInt64.max)
+
+  public init() { table = Array(repeating: Place(), count: Self.places) }
+
+  /// The digest of an audience and a token, as `SHA256Digest.init(audience:token:)` gives it.
+  ///
+  /// Allocates only while places are used for the first time or by a longer pair.
+  public mutating func digest(audience: Span<UInt8>, token: Span<UInt8>) -> SHA256Digest {
+    let count = audience.count + token.count
+    guard count <= Self.longestPair, token.count >= 16 else { return SHA256Digest(audience: audience, token: token) }
+    let at = place(of: token)
+    if table[at].audienceCount == audience.count, table[at].bytes.count == count,
+      equal(table[at].bytes, at: 0, audience), equal(table[at].bytes, at: audience.count, token)
+    {
+      return table[at].digest
+    }
+    let digest = SHA256Digest(audience: audience, token: token)
+    table[at].bytes.removeAll(keepingCapacity: true)
+    // Safe: each span lends exactly its own bytes for the call.
+    unsafe audience.withUnsafeBufferPointer { unsafe table[at].bytes.append(contentsOf: $0) }
+    unsafe token.withUnsafeBufferPointer { unsafe table[at].bytes.append(contentsOf: $0) }
+    table[at].audienceCount = audience.count
+    table[at].digest = digest
+    return digest
+  }
+
+  /// By the end of the signature, which differs between tokens. Whoever aims tokens at one place gains their digest's
+  /// cost, no more.
+  private func place(of token: Span<UInt8>) -> Int {
+    var tail = seed
+    for at in token.count - 8..<token.count { tail = (tail ^ UInt64(token[at])) &* 0x0000_0100_0000_01B3 }
+    return Int(truncatingIfNeeded: tail >> 32) & (Self.places - 1)
+  }
+
+  private func equal(_ bytes: [UInt8], at start: Int, _ other: Span<UInt8>) -> Bool {
+    // Safe: memcmp reads `other.count` bytes on both sides, and the caller has compared the counts.
+    unsafe bytes.withUnsafeBytes { held in
+      unsafe other.withUnsafeBytes { asked in
+        unsafe memcmp(held.baseAddress! + start, asked.baseAddress!, other.count) == 0
+      }
+    }
+  }
+}

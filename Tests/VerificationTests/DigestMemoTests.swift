@@ -1,0 +1,45 @@
+import Testing
+import Verification
+
+@Suite struct DigestMemoTests {
+  @Test func `the memo always says what SHA-256 says`() {
+    var memo = DigestMemo()
+    var random = SystemRandomNumberGenerator()
+    let audiences = ["a", "ab", "b"].map { Array($0.utf8) }
+    // Few tokens that share ends and places, again and again, some too short and some too long to be remembered.
+    let tokens = (0..<40).map { number in
+      Array(repeating: UInt8(truncatingIfNeeded: number / 4), count: [1, 15, 16, 900, 1340, 1345, 8000][number % 7])
+        + Array("signature-end".utf8)
+    }
+    for _ in 0..<4_000 {
+      let audience = audiences.randomElement(using: &random)!
+      let token = tokens.randomElement(using: &random)!
+      let expected = SHA256Digest(audience: audience.span, token: token.span)
+      let digest = memo.digest(audience: audience.span, token: token.span)
+      #expect(digest == expected)
+    }
+  }
+
+  @Test func `bytes that move from the audience to the token make another digest`() {
+    var memo = DigestMemo()
+    let end = Array(repeating: UInt8(ascii: "x"), count: 32)
+    let first = memo.digest(audience: Array("ab".utf8).span, token: (Array("c".utf8) + end).span)
+    let second = memo.digest(audience: Array("a".utf8).span, token: (Array("bc".utf8) + end).span)
+    #expect(first != second)
+  }
+
+  @Test func `one changed byte anywhere is another token`() {
+    var memo = DigestMemo()
+    let audience = Array("aud".utf8)
+    let token = (0..<900).map { UInt8(truncatingIfNeeded: $0) }
+    let digest = memo.digest(audience: audience.span, token: token.span)
+    for at in token.indices {
+      var changed = token
+      changed[at] ^= 1
+      let other = memo.digest(audience: audience.span, token: changed.span)
+      #expect(other != digest)
+      let again = memo.digest(audience: audience.span, token: token.span)
+      #expect(again == digest)
+    }
+  }
+}
