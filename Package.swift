@@ -54,5 +54,9 @@ let package = Package(
       cSettings: [gnuSource], swiftSettings: strict),
     .testTarget(name: "SettingsTests", dependencies: ["Settings"], swiftSettings: strict),
     .testTarget(name: "ObservationTests", dependencies: ["Observation"], cSettings: [gnuSource], swiftSettings: strict),
+    .testTarget(
+      name: "GatewayTests",
+      dependencies: ["Gateway", "Settings", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+      cSettings: [gnuSource], swiftSettings: strict),
   ]
 )

@@ -38,6 +38,14 @@ public enum NetworkAddress: Equatable, Hashable, Sendable, CustomStringConvertib
     }
   }
 
+  /// Whether only this machine reaches it: 127.0.0.0/8, `::1`, a path.
+  public var isLoopback: Bool {
+    switch self {
+    case .tcp(let host, _): host == "::1" || ipv4Bytes(host)?.first == 127
+    case .unix: true
+    }
+  }
+
   /// Whether the two cannot both be bound: equal, or one port under an address and under its family's wildcard.
   ///
   /// With SO_REUSEPORT such a pair binds without an error, and the more specific one silently takes the other's

@@ -201,21 +201,6 @@ public enum SettingsTable {
       .logFormat, "format", .derived("text on a terminal, else json"), allowed: "text or json",
       help: "How log lines are written.", into: \.logFormat, by: { text throws(Refusal) in try word(text) }),
   ]
-
-  /// The README's table of settings: a line a setting, GitHub's Markdown, a newline behind each line.
-  public static var markdown: String {
-    var lines = "| setting | default | allowed | what it does |\n| --- | --- | --- | --- |\n"
-    for row in rows {
-      let names = ([row.name.variable] + row.aliases).map { "`\($0)`" }.joined(separator: " ")
-      let standard =
-        switch row.standard {
-        case .text(let text): "`\(text)`"
-        case .derived(let words): words
-        }
-      lines += "| `\(row.name.flag)` \(names) | \(standard) | \(row.allowed) | \(row.help) |\n"
-    }
-    return lines
-  }
 }
 
 private func found<Value>(_ value: Value?) throws(Refusal) -> Value {

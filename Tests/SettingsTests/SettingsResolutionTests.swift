@@ -179,6 +179,28 @@ func `a loop a core stays within what is allowed`(_ cores: Int, _ loops: Int) th
   #expect(SettingName.keysURL.variable == "GATEWAY_KEYS_URL")
 }
 
+@Test func `values are written as they would be read`() throws {
+  let odd = [
+    "team_domain": "acme", "listen": "[::1]:0,unix:/a", "admin": "off", "leeway": "61", "keys_refresh": "90m",
+    "max_head_bytes": "8193", "token_cache_bytes": "0", "drain_timeout": "0",
+  ]
+  for flags in [["team_domain": "acme"], odd] {
+    let settings = try resolve(flags).settings
+    let again = SettingName.allCases.map { ($0.rawValue, settings.text(of: $0)) }
+    #expect(try resolve(Dictionary(uniqueKeysWithValues: again)).settings == settings)
+  }
+  #expect(try resolve(odd).settings.text(of: .leeway) == "61s")
+  #expect(try resolve(odd).settings.text(of: .keysRefresh) == "90m")
+  #expect(try resolve(["team_domain": "acme"]).settings.text(of: .tokenCacheBytes) == "64MiB")
+}
+
+@Test(arguments: [
+  ("127.0.0.1:1", true), ("127.9.0.1:1", true), ("[::1]:1", true), ("unix:/a", true), ("0.0.0.0:1", false),
+  ("[::]:1", false), ("[::ffff:127.0.0.1]:1", false), ("10.0.0.1:1", false),
+]) func `an address is loopback or not`(_ text: String, _ isLoopback: Bool) throws {
+  #expect(try #require(NetworkAddress(text)).isLoopback == isLoopback)
+}
+
 @Test func `the README's table of settings is the table`() throws {
   let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
     .deletingLastPathComponent()

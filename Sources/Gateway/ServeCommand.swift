@@ -1,0 +1,43 @@
+// `serve`: reads the settings, opens the log, and hands over to `Serve`.
+
+import ArgumentParser
+import Observation
+import Settings
+
+struct ServeCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "serve", abstract: "Answer proxies (the default).",
+    discussion: "Runs until SIGTERM or SIGINT, then answers what is in flight. SIGHUP fetches the keys at once.")
+
+  @OptionGroup(title: "Settings") var flags: SettingsFlags
+
+  func run() throws {
+    let resolved = try flags.resolved()
+    let log = Log(resolved.settings)
+    for warning in resolved.warnings {
+      log.warning("settings", ("note", .string(warning.description)))
+    }
+    let code = Serve.run(resolved.settings, log)
+    log.flush(milliseconds: 500)
+    try finish(code)
+  }
+}
+
+extension Log {
+  /// A log on stderr with the level and format of the settings.
+  convenience init(_ settings: GatewaySettings) {
+    let level: LogLevel =
+      switch settings.logLevel {
+      case .debug: .debug
+      case .info: .info
+      case .warning: .warning
+      case .error: .error
+      }
+    let format: LogFormat =
+      switch settings.logFormat {
+      case .text: .text
+      case .json: .json
+      }
+    self.init(level: level, format: format)
+  }
+}

@@ -1,0 +1,95 @@
+// A flag for each setting of the table. Only text is taken here; the table reads it.
+
+import ArgumentParser
+import Settings
+
+/// All settings as flags, for the commands that need them.
+struct SettingsFlags: ParsableArguments {
+  @Option(name: flag(.teamDomain), help: help(.teamDomain)) var teamDomain: String?
+  @Option(name: flag(.issuer), help: help(.issuer)) var issuer: String?
+  @Option(name: flag(.keysURL), help: help(.keysURL)) var keysURL: String?
+  @Option(name: flag(.listen), help: help(.listen)) var listen: String?
+  @Option(name: flag(.admin), help: help(.admin)) var admin: String?
+  @Option(name: flag(.stateDir), help: help(.stateDir)) var stateDir: String?
+  @Option(name: flag(.leeway), help: help(.leeway)) var leeway: String?
+  @Option(name: flag(.require), help: help(.require)) var require: String?
+  @Option(name: flag(.unavailableStatus), help: help(.unavailableStatus)) var unavailableStatus: String?
+  @Option(name: flag(.exposeReason), help: help(.exposeReason)) var exposeReason: String?
+  @Option(name: flag(.keysRefresh), help: help(.keysRefresh)) var keysRefresh: String?
+  @Option(name: flag(.keysMaxAge), help: help(.keysMaxAge)) var keysMaxAge: String?
+  @Option(name: flag(.eventLoops), help: help(.eventLoops)) var eventLoops: String?
+  @Option(name: flag(.verifyWorkers), help: help(.verifyWorkers)) var verifyWorkers: String?
+  @Option(name: flag(.maxConnections), help: help(.maxConnections)) var maxConnections: String?
+  @Option(name: flag(.maxHeadBytes), help: help(.maxHeadBytes)) var maxHeadBytes: String?
+  @Option(name: flag(.headerTimeout), help: help(.headerTimeout)) var headerTimeout: String?
+  @Option(name: flag(.idleTimeout), help: help(.idleTimeout)) var idleTimeout: String?
+  @Option(name: flag(.drainTimeout), help: help(.drainTimeout)) var drainTimeout: String?
+  @Option(name: flag(.tokenCacheBytes), help: help(.tokenCacheBytes)) var tokenCacheBytes: String?
+  @Option(name: flag(.logLevel), help: help(.logLevel)) var logLevel: String?
+  @Option(name: flag(.logFormat), help: help(.logFormat)) var logFormat: String?
+
+  /// The flags that were given, by setting name.
+  var given: [String: String] {
+    var given: [String: String] = [:]
+    for name in SettingName.allCases {
+      given[name.rawValue] = text(of: name)
+    }
+    return given
+  }
+
+  private func text(of name: SettingName) -> String? {
+    switch name {
+    case .teamDomain: teamDomain
+    case .issuer: issuer
+    case .keysURL: keysURL
+    case .listen: listen
+    case .admin: admin
+    case .stateDir: stateDir
+    case .leeway: leeway
+    case .require: require
+    case .unavailableStatus: unavailableStatus
+    case .exposeReason: exposeReason
+    case .keysRefresh: keysRefresh
+    case .keysMaxAge: keysMaxAge
+    case .eventLoops: eventLoops
+    case .verifyWorkers: verifyWorkers
+    case .maxConnections: maxConnections
+    case .maxHeadBytes: maxHeadBytes
+    case .headerTimeout: headerTimeout
+    case .idleTimeout: idleTimeout
+    case .drainTimeout: drainTimeout
+    case .tokenCacheBytes: tokenCacheBytes
+    case .logLevel: logLevel
+    case .logFormat: logFormat
+    }
+  }
+
+  /// Reads all settings from flags and environment; a mistake ends the command with its one line and 78.
+  ///
+  /// - Parameter overrides: texts by setting name that win over the flags.
+  func resolved(overrides: [String: String] = [:]) throws -> ResolvedSettings {
+    do throws(SettingsError) {
+      return try SettingsTable.resolve(
+        flags: given.merging(overrides) { $1 }, environment: processEnvironment(), surroundings: processSurroundings())
+    } catch {
+      throw Failure.configuration(error)
+    }
+  }
+}
+
+/// `--team-domain`.
+func flag(_ name: SettingName) -> NameSpecification { .customLong(name.flagName) }
+
+/// The row's help with its variable, default and what is allowed.
+func help(_ name: SettingName) -> ArgumentHelp {
+  let row = SettingsTable.setting(name)
+  return ArgumentHelp(stringLiteral: row.fullHelp).named(row.placeholder)
+}
+
+extension ArgumentHelp {
+  fileprivate func named(_ valueName: String) -> ArgumentHelp {
+    var help = self
+    help.valueName = valueName
+    return help
+  }
+}
