@@ -35,11 +35,12 @@ let package = Package(
     .target(
       name: "VerificationPool", dependencies: ["Verification"], cSettings: [gnuSource], swiftSettings: strict),
     .target(name: "Settings", swiftSettings: strict),
-    .target(name: "Observation", cSettings: [gnuSource], swiftSettings: strict),
+    .target(name: "Telemetry", cSettings: [gnuSource], swiftSettings: strict),
     .executableTarget(
       name: "Gateway",
       dependencies: [
-        "HTTPSyntax", "Token", "Verification", "EventHTTP", "VerificationPool", "Settings", "Observation",
+        "HTTPSyntax", "Token", "Verification", "EventHTTP", "VerificationPool", "Settings", "Telemetry",
+        "Issuer",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], cSettings: [gnuSource], swiftSettings: strict),
 
@@ -48,15 +49,17 @@ let package = Package(
     .testTarget(
       name: "VerificationTests", dependencies: ["Verification", "Token", "Issuer"], cSettings: [gnuSource],
       swiftSettings: strict),
+    .testTarget(name: "SettingsTests", dependencies: ["Settings"], swiftSettings: strict),
     .testTarget(name: "EventHTTPTests", dependencies: ["EventHTTP"], cSettings: [gnuSource], swiftSettings: strict),
     .testTarget(
       name: "VerificationPoolTests", dependencies: ["VerificationPool", "Verification", "Token", "Issuer"],
       cSettings: [gnuSource], swiftSettings: strict),
-    .testTarget(name: "SettingsTests", dependencies: ["Settings"], swiftSettings: strict),
-    .testTarget(name: "ObservationTests", dependencies: ["Observation"], cSettings: [gnuSource], swiftSettings: strict),
+    .testTarget(name: "TelemetryTests", dependencies: ["Telemetry"], cSettings: [gnuSource], swiftSettings: strict),
     .testTarget(
       name: "GatewayTests",
-      dependencies: ["Gateway", "Settings", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+      dependencies: [
+        "Gateway", "Settings", "EventHTTP", "Token", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ],
       cSettings: [gnuSource], swiftSettings: strict),
   ]
 )

@@ -141,14 +141,13 @@ public struct TokenReader: ~Copyable, Sendable {
   private borrowing func readHeader() -> Header? {
     let source = headerBytes.span.extracting(0..<headerCount)
     guard let root = header.root, root.kind == .object else { return nil }
+    // Without `alg` no algorithm is named, which `check` refuses like every other that is not the issuer's.
     var result = Header()
-    var hasAlgorithm = false
     var cursor = header.children(of: root)
     while let member = header.nextMember(&cursor) {
       let name = member.name
       let value = member.value
       if name.equals(names.alg, in: source) {
-        hasAlgorithm = true
         result.algorithms = algorithms(of: value, in: source)
       } else if name.equals(names.kid, in: source) {
         guard value.kind == .string else { return nil }
@@ -170,7 +169,7 @@ public struct TokenReader: ~Copyable, Sendable {
         return nil
       }
     }
-    return hasAlgorithm ? result : nil
+    return result
   }
 
   private borrowing func algorithms(of value: JSONNode, in source: Span<UInt8>) -> AlgorithmSet {

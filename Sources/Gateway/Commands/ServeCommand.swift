@@ -1,7 +1,8 @@
 // `serve`: reads the settings, opens the log, and hands over to `Serve`.
 
 import ArgumentParser
-import Observation
+import EventHTTP
+import Telemetry
 import Settings
 
 struct ServeCommand: ParsableCommand {
@@ -13,6 +14,8 @@ struct ServeCommand: ParsableCommand {
 
   func run() throws {
     let resolved = try flags.resolved()
+    // Before the log starts a thread: a signal must find no thread that would take it the default way.
+    SignalSource.block()
     let log = Log(resolved.settings)
     for warning in resolved.warnings {
       log.warning("settings", ("note", .string(warning.description)))

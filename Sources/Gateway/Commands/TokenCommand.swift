@@ -15,6 +15,9 @@ struct TokenCommand: ParsableCommand {
   @Option(help: ArgumentHelp("A service token of this name (common_name) instead of a user's.", valueName: "name"))
   var service: String?
 
+  @Option(help: ArgumentHelp("Seconds until it expires; negative: it has.", valueName: "seconds"))
+  var lifetime: Int?
+
   @Option(help: ArgumentHelp("The stand-in's address: http:// and a loopback host.", valueName: "url"))
   var issuer = "http://127.0.0.1:9000"
 
@@ -29,7 +32,7 @@ struct TokenCommand: ParsableCommand {
   func run() throws {
     guard case .web(let url)? = KeysLocation(issuer) else { throw ExitCode(64) }
     let subject = service.map(TokenSubject.service) ?? .user(email: email ?? "demo@example.com")
-    try finish(TokenRequest.run(audience: audience, subject: subject, issuer: url))
+    try finish(TokenRequest.run(audience: audience, subject: subject, lifetime: lifetime, issuer: url))
   }
 }
 

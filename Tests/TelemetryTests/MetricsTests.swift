@@ -1,7 +1,7 @@
 // Counters and the page made from them.
 
 import Foundation
-import Observation
+import Telemetry
 import Testing
 
 private let names = MetricNames(reasons: ["missing", "expired"], refusals: ["bare_lf", "a\"b\\c\nd"])

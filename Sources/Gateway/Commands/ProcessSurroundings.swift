@@ -46,6 +46,11 @@ func printError(_ line: String) {
   _ = unsafe bytes.withUnsafeBytes { unsafe write(2, $0.baseAddress, $0.count) }
 }
 
+/// Hands what was printed on, when stdout is a pipe that somebody waits at.
+func flushOutput() {
+  _ = fflush(nil)
+}
+
 /// The working directory without a `/` at its end; empty if it cannot be told.
 func workingDirectory() -> String {
   var buffer = [CChar](repeating: 0, count: Int(PATH_MAX))

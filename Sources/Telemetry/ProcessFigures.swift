@@ -24,7 +24,7 @@ public struct ProcessFigures: Equatable, Sendable {
   public static func current() -> ProcessFigures {
     let pages = readSmallFile("/proc/self/statm").flatMap { number(at: 1, in: $0[...]) }
     return ProcessFigures(
-      startSeconds: start, openDescriptors: countOpenDescriptors(), descriptorLimit: Observation.descriptorLimit(),
+      startSeconds: start, openDescriptors: countOpenDescriptors(), descriptorLimit: Telemetry.descriptorLimit(),
       residentBytes: pages.map { $0 * Int(sysconf(Int32(_SC_PAGESIZE))) })
   }
 

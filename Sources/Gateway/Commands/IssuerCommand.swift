@@ -1,6 +1,7 @@
 // `issuer`: a stand-in for a team, to try things out.
 
 import ArgumentParser
+import EventHTTP
 import Settings
 
 struct IssuerCommand: ParsableCommand {
@@ -17,7 +18,8 @@ struct IssuerCommand: ParsableCommand {
   func validate() throws { _ = try loopback(listen, "--listen") }
 
   func run() throws {
-    try finish(Issuer.run(listen: try loopback(listen, "--listen")))
+    SignalSource.block()
+    try finish(StandInServer.run(listen: try loopback(listen, "--listen")))
   }
 }
 

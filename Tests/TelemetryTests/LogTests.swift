@@ -2,7 +2,7 @@
 
 import Foundation
 import Glibc
-import Observation
+import Telemetry
 import Synchronization
 import Testing
 

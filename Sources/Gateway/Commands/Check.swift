@@ -1,0 +1,41 @@
+// Fetches the key set once and says what is in it.
+
+import Settings
+import Verification
+
+enum Check {
+  /// Returns the exit code: 0 if there is a usable key, else 1.
+  static func keys(_ settings: GatewaySettings) -> Int32 {
+    switch OneFetch.keys(by: KeySetReader(settings)) {
+    case .failure(let failure):
+      printError("access-gateway: no keys from \(settings.keysLocation): \(failure)")
+      return 1
+    case .success(let set):
+      for key in set.keys {
+        print("key \(Printable.text(key.kid)): \(key.algorithm.name), \(key.bits) bits")
+      }
+      for key in set.skipped {
+        printError("access-gateway: key \(Printable.text(key.kid)) skipped: \(key.refusal.explanation)")
+      }
+      print("\(set.keys.count) usable key\(set.keys.count == 1 ? "" : "s") from \(settings.keysLocation)")
+      return 0
+    }
+  }
+}
+
+/// Bytes of others on a terminal: printable ASCII as it is, the rest as `\xXX`, so that no token or key set can send
+/// escape sequences.
+enum Printable {
+  static func text(_ bytes: some Sequence<UInt8>) -> String {
+    var text = ""
+    for byte in bytes {
+      if (0x20..<0x7F).contains(byte) {
+        text.unicodeScalars.append(Unicode.Scalar(byte))
+      } else {
+        let digits = String(byte, radix: 16)
+        text += "\\x" + (digits.count == 1 ? "0" : "") + digits
+      }
+    }
+    return text
+  }
+}

@@ -1,0 +1,113 @@
+// When to fetch a key set: a pure state machine. An event goes in with the time, one action comes out; no clock, no
+// timer, no I/O, no randomness of its own. KeySource drives it.
+
+/// Why a fetch is made.
+enum FetchCause: String, Sendable, CaseIterable {
+  case start, schedule, retry
+  case unknownKid = "unknown_kid"
+  case hangUp = "hang_up"
+}
+
+/// What the driver must do now.
+enum KeyAction: Equatable, Sendable {
+  case none
+  /// Start a fetch; its end must be told by `fetchSucceeded` or `fetchFailed`.
+  case fetch(FetchCause)
+  /// An unknown `kid` came too soon after the last fetch that one caused.
+  case refuseUnknownKid
+}
+
+/// Times are milliseconds of a monotonic clock; `random` is from 0 up to 1.
+struct KeySchedule: Equatable, Sendable {
+  /// Between two fetches that unknown `kid`s cause: or whoever sends tokens would set our fetching rate (THREATS.md 2).
+  static let unknownKidInterval: Int64 = 30_000
+  static let firstRetry: Int64 = 1_000
+  static let longestRetry: Int64 = 60_000
+  /// A `Retry-After` beyond this is not believed.
+  static let longestRetryAfter: Int64 = 3_600_000
+
+  let refresh: Int64
+  let maxAge: Int64
+
+  private(set) var isFetching = false
+  /// A hang-up came during a fetch, which may have been answered before what the hang-up is about.
+  private var fetchesAgain = false
+  private var failures = 0
+  private var lastUnknownKidFetch: Int64?
+  private var nextFetch: Int64?
+  /// When the set in use was fetched; nil while there is none.
+  private(set) var lastSuccess: Int64?
+
+  /// - Parameters:
+  ///   - refresh: milliseconds between scheduled fetches, before jitter.
+  ///   - maxAge: milliseconds after which a set that could not be refreshed is no longer trusted.
+  init(refresh: Int64, maxAge: Int64) {
+    self.refresh = refresh
+    self.maxAge = maxAge
+  }
+
+  /// When `timerFired` wants to be called; nil while a fetch is under way and no set can go stale.
+  var nextTimer: Int64? {
+    let stale = lastSuccess.map { $0 + maxAge }
+    let fetch = isFetching ? nil : nextFetch
+    return [stale, fetch].compactMap { $0 }.min()
+  }
+
+  /// Whether a set was had, and too long ago.
+  func isStale(at now: Int64) -> Bool { lastSuccess.map { now - $0 >= maxAge } ?? false }
+
+  mutating func start() -> KeyAction { begin(.start) }
+
+  mutating func timerFired(at now: Int64) -> KeyAction {
+    if isStale(at: now) { lastSuccess = nil }
+    guard !isFetching, let due = nextFetch, now >= due else { return .none }
+    return begin(failures > 0 ? .retry : .schedule)
+  }
+
+  mutating func unknownKid(at now: Int64) -> KeyAction {
+    // The fetch under way will tell; it does not use up the budget.
+    if isFetching { return .none }
+    if let last = lastUnknownKidFetch, now - last < Self.unknownKidInterval { return .refuseUnknownKid }
+    lastUnknownKidFetch = now
+    return begin(.unknownKid)
+  }
+
+  mutating func hangUp() -> KeyAction {
+    guard !isFetching else {
+      fetchesAgain = true
+      return .none
+    }
+    return begin(.hangUp)
+  }
+
+  mutating func fetchSucceeded(at now: Int64, random: Double) -> KeyAction {
+    isFetching = false
+    failures = 0
+    lastSuccess = now
+    // A tenth either way, so that many gateways don't ask in step.
+    nextFetch = now + Int64(Double(refresh) * (0.9 + 0.2 * random))
+    return again()
+  }
+
+  /// - Parameter retryAfter: seconds that the server asked for.
+  mutating func fetchFailed(at now: Int64, retryAfter: Int?, random: Double) -> KeyAction {
+    isFetching = false
+    failures = min(failures + 1, 16)
+    let backOff = min(Self.firstRetry << Int64(failures - 1), Self.longestRetry)
+    let jittered = Int64(Double(backOff) * (0.75 + 0.25 * random))
+    let asked = min(Int64(max(retryAfter ?? 0, 0)) * 1000, Self.longestRetryAfter)
+    nextFetch = now + max(jittered, asked)
+    return again()
+  }
+
+  private mutating func again() -> KeyAction {
+    guard fetchesAgain else { return .none }
+    fetchesAgain = false
+    return begin(.hangUp)
+  }
+
+  private mutating func begin(_ cause: FetchCause) -> KeyAction {
+    isFetching = true
+    return .fetch(cause)
+  }
+}

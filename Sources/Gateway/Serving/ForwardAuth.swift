@@ -1,0 +1,226 @@
+// The question of a proxy and its answer: audience and assertion out of a request's head, then remembered, refused or
+// put to the pool. One a loop; this file is the hot path: no allocation, no lock, no String on the way to a remembered
+// token.
+
+import EventHTTP
+import HTTPSyntax
+import Telemetry
+import Token
+import Verification
+import VerificationPool
+
+/// Answers `/auth/{audience}` on one loop (SPEC.md, "The question" and "The answer"). Thread: the loop's.
+final class ForwardAuth: RequestHandler {
+  private static let assertionField: FieldName = "cf-access-jwt-assertion"
+  private static let assertionCookie: CookieName = "CF_Authorization"
+
+  private let number: Int
+  private let judge: Judge
+  private let pool: VerificationPool
+  private let replies: ReplyTexts
+  private let bell: UnknownKidBell
+  private let counters: LoopCounters
+  private let shared: SharedCounters
+  private let denials: DenialLog
+
+  private var keys: KeySet?
+  private var reader = TokenReader()
+  private var digests = DigestMemo()
+  private var cache: TokenCache
+  private var waiting: WaitingRequests
+  private var finished: [Int] = []
+  private var identityLines: [UInt8] = []
+  private weak var server: HTTPServer?
+
+  init(number: Int, parts: ServingParts, counters: LoopCounters) {
+    self.number = number
+    judge = parts.judge
+    pool = parts.pool
+    replies = ReplyTexts(
+      unavailableStatus: UInt16(parts.settings.unavailableStatus), exposesReason: parts.settings.exposeReason)
+    bell = parts.bell
+    shared = parts.shared
+    self.counters = counters
+    denials = DenialLog(parts.log)
+    cache = TokenCache(limit: parts.settings.tokenCacheBytes / parts.settings.eventLoops)
+    waiting = WaitingRequests(cells: ServingParts.poolCells)
+    finished.reserveCapacity(ServingParts.poolCells)
+    identityLines.reserveCapacity(2048)
+  }
+
+  /// The server that replies which had to wait go back through.
+  func serve(through server: HTTPServer) { self.server = server }
+
+  /// New keys, or none that may be trusted any more. What was remembered under keys that left is gone with this call.
+  func use(_ keys: KeySet?) {
+    self.keys = keys
+    cache.keep(only: keys.map { [$0] } ?? [])
+    countCache()
+  }
+
+  // MARK: - A request
+
+  func answer(
+    _ head: borrowing RequestHead, _ bytes: Span<UInt8>, arrival: UInt64, exchange: Exchange, into reply: inout Reply
+  ) -> Decision {
+    guard let audience = audience(inTarget: head.target, of: bytes) else {
+      counters.countNotFound()
+      replies.writeNotFound(to: &reply)
+      return .reply
+    }
+    let token: Range<Int>
+    switch assertion(head, bytes) {
+    case .none: return deny(.missing, audience, head, bytes, arrival, &reply)
+    case .several: return deny(.ambiguous, audience, head, bytes, arrival, &reply)
+    case .one(let range): token = range
+    }
+    // Before the digest, so that its cost is bounded too.
+    guard token.count <= TokenReader.maximumTokenLength else {
+      return deny(.tooLarge, audience, head, bytes, arrival, &reply)
+    }
+    let digest = digests.digest(audience: bytes.extracting(audience), token: bytes.extracting(token))
+    let now = Clock.wallSeconds
+    if let hit = cache.lookup(digest, now: now) {
+      counters.countCacheHit()
+      counters.countAllowed()
+      reply.status = 200
+      cache.withPayload(of: hit) { reply.append(fieldLines: $0) }
+      counters.observeDuration(nanoseconds: Clock.monotonicNanoseconds &- arrival)
+      return .reply
+    }
+    counters.countCacheMiss()
+    guard !isList(bytes.extracting(token)) else {
+      return deny(.ambiguous, audience, head, bytes, arrival, &reply)
+    }
+    let assessment = judge.assess(
+      token: bytes.extracting(token), audience: bytes.extracting(audience), now: now, keys: keys, reader: &reader)
+    switch assessment {
+    case .refused(let reason):
+      if reason == .keyUnknown { bell.ring() }
+      return deny(reason, audience, head, bytes, arrival, &reply)
+    case .needsSignature(let key):
+      return submit(digest, key, audience, token, head, bytes, arrival, exchange, &reply)
+    }
+  }
+
+  /// The header, or else the cookie (SPEC.md, "Where the assertion is looked for"). A header that is there decides,
+  /// good or bad: falling back would let a client choose which of two assertions counts.
+  private func assertion(_ head: borrowing RequestHead, _ bytes: Span<UInt8>) -> Occurrence {
+    let occurrence = head.value(of: Self.assertionField, in: bytes)
+    return occurrence == .none ? head.cookie(Self.assertionCookie, in: bytes) : occurrence
+  }
+
+  /// A proxy may have joined two lines into one; no token holds a comma. Asked after the cache, which holds tokens only.
+  private func isList(_ bytes: Span<UInt8>) -> Bool {
+    for at in bytes.indices where bytes[at] == UInt8(ascii: ",") { return true }
+    return false
+  }
+
+  private func deny(
+    _ reason: Reason, _ audience: Range<Int>, _ head: borrowing RequestHead, _ bytes: Span<UInt8>, _ arrival: UInt64,
+    _ reply: inout Reply
+  ) -> Decision {
+    counters.countDenied(reason: Int(reason.rawValue))
+    replies.write(reason, to: &reply)
+    counters.observeDuration(nanoseconds: Clock.monotonicNanoseconds &- arrival)
+    if denials.admits() { denials.write(reason, RequestDetails(head, bytes, audience: audience)) }
+    return .reply
+  }
+
+  private func submit(
+    _ digest: SHA256Digest, _ key: VerificationKey, _ audience: Range<Int>, _ token: Range<Int>,
+    _ head: borrowing RequestHead, _ bytes: Span<UInt8>, _ arrival: UInt64, _ exchange: Exchange,
+    _ reply: inout Reply
+  ) -> Decision {
+    let submission = reader.withSignature { signature in
+      pool.submit(
+        loop: number, digest: digest, token: bytes.extracting(token), audience: bytes.extracting(audience),
+        signingInputCount: reader.signingInput.upperBound, signature: signature, key: key)
+    }
+    switch submission {
+    case .full:
+      shared.countPoolOverload()
+      return deny(.overloaded, audience, head, bytes, arrival, &reply)
+    case .queued(let cell):
+      waiting.add(
+        to: cell, WaitingRequest(exchange, arrival, ownsCell: true, RequestDetails(head, bytes, audience: audience)))
+    case .joined(let cell):
+      counters.countCoalescedWait()
+      waiting.add(
+        to: cell, WaitingRequest(exchange, arrival, ownsCell: false, RequestDetails(head, bytes, audience: audience)))
+    }
+    return .wait
+  }
+
+  // MARK: - Verifications that are done
+
+  /// The pool has called: answers every request that waited for the cells that are finished.
+  func settleFinished() {
+    pool.takeFinished(loop: number, into: &finished)
+    for cell in finished {
+      settle(cell)
+      pool.release(cell, loop: number)
+    }
+  }
+
+  private func settle(_ number: Int) {
+    let cell = pool.finished(number)
+    let reason = verdict(cell)
+    if reason == nil { remember(cell) }
+    while let request = waiting.takeNext(of: number) {
+      if request.ownsCell { shared.countVerification(ok: cell.isGenuine) }
+      if let reason {
+        counters.countDenied(reason: Int(reason.rawValue))
+        if denials.admits() { denials.write(reason, request.details) }
+      } else {
+        counters.countAllowed()
+      }
+      let wasThere = server?.finish(request.exchange) { reply in
+        if let reason {
+          replies.write(reason, to: &reply)
+        } else {
+          reply.status = 200
+          reply.append(fieldLines: identityLines)
+        }
+      }
+      if wasThere != true { counters.countClientGone() }
+      counters.observeDuration(nanoseconds: Clock.monotonicNanoseconds &- request.arrival)
+    }
+  }
+
+  /// Nil allows. The token is judged again by the time and the keys of now: a key may have left, a time may have come
+  /// while it waited. The signature's outcome counts only for the key that it was held against.
+  private func verdict(_ cell: Cell) -> Reason? {
+    guard cell.isGenuine, let verifiedBy = cell.key else { return .signature }
+    let token = cell.token
+    let audience = cell.audience
+    let assessment = judge.assess(
+      token: token.span, audience: audience.span, now: Clock.wallSeconds, keys: keys, reader: &reader)
+    switch assessment {
+    case .refused(let reason): return reason
+    case .needsSignature(let key): return key.isSame(as: verifiedBy) ? nil : .keyUnknown
+    }
+  }
+
+  /// Renders the identity of the token that `verdict` has just read, and remembers it.
+  private func remember(_ cell: Cell) {
+    IdentityLines.write(reader, to: &identityLines)
+    guard let validity = judge.validity(of: reader), let key = cell.key, let digest = cell.digest else { return }
+    let evictions = cache.counters.evictions
+    let lines = identityLines
+    cache.insert(
+      digest, epoch: cache.epoch, key: key, validFrom: validity.validFrom, refuseFrom: validity.refuseFrom,
+      payload: lines.span)
+    counters.countCacheEvictions(Int(cache.counters.evictions - evictions))
+    countCache()
+  }
+
+  private func countCache() { counters.setCache(entries: cache.counters.entries, bytes: cache.counters.bytes) }
+
+  // MARK: - What the gate tells
+
+  func refused(_ refusal: Refusal) { counters.countRefusedHead(refusal: Int(refusal.rawValue)) }
+  func connectionOpened() { counters.countConnectionAccepted() }
+  func connectionClosed() { counters.countConnectionClosed() }
+  func acceptFailed(_ error: SystemError) { denials.acceptFailed(error) }
+}

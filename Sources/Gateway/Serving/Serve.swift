@@ -1,0 +1,224 @@
+// `serve`: opens the sockets, starts the loops, and is then the control thread: keys, signals, admin, drain.
+
+import EventHTTP
+import Glibc
+import HTTPSyntax
+import Telemetry
+import Settings
+import Token
+import Verification
+import VerificationPool
+
+enum Serve {
+  /// Serves until a signal ends it. Call on the main thread, with `SignalSource.block` called before any
+  /// other thread was started.
+  ///
+  /// Returns the exit code: 0 after a drain, 1 when something could not be opened.
+  ///
+  /// - Parameter whenReady: called once, on this thread, when the first keys are there; with the listening addresses.
+  static func run(_ settings: GatewaySettings, _ log: Log, whenReady: (([ListenAddress]) -> Void)? = nil) -> Int32 {
+    do throws(SystemError) {
+      let gateway = try RunningGateway(settings, log, whenReady)
+      return try gateway.run()
+    } catch {
+      log.error("failed", ("error", .string(error.description)))
+      log.flush(milliseconds: 1000)
+      return 1
+    }
+  }
+}
+
+/// The control thread's side of a serving process.
+final class RunningGateway {
+  private let settings: GatewaySettings
+  private let log: Log
+  private let loop: EventLoop
+  private let shared = SharedCounters()
+  private let counters: [LoopCounters]
+  private let mailboxes: [Mailbox<LoopMessage>]
+  private let wakeUps: [WakeUp]
+  private let parts: ServingParts
+  private let events: Mailbox<ControlEvent>
+  private var keySource: KeySource?
+  private var admin: HTTPServer?
+  private var loopsServing: Int
+  private var isDraining = false
+  private var whenReady: (([ListenAddress]) -> Void)?
+  private var exitCode: Int32 = 0
+  private var drainTimer: LoopTimer?
+
+  private enum ControlEvent: Sendable {
+    case loopDrained
+    case loopFailed(SystemError)
+  }
+
+  init(
+    _ settings: GatewaySettings, _ log: Log, _ whenReady: (([ListenAddress]) -> Void)?
+  ) throws(SystemError) {
+    self.whenReady = whenReady
+    self.settings = settings
+    self.log = log
+    raiseDescriptorLimit()
+    loop = try EventLoop()
+    events = try Mailbox()
+    loopsServing = settings.eventLoops
+    counters = (0..<settings.eventLoops).map { _ in LoopCounters() }
+    var mailboxes: [Mailbox<LoopMessage>] = []
+    var wakeUps: [WakeUp] = []
+    for _ in 0..<settings.eventLoops {
+      mailboxes.append(try Mailbox())
+      wakeUps.append(try WakeUp())
+    }
+    self.mailboxes = mailboxes
+    self.wakeUps = wakeUps
+    let pool = VerificationPool(
+      cells: ServingParts.poolCells, workers: settings.verifyWorkers,
+      wake: wakeUps.map { wakeUp in { wakeUp.notify() } })
+    parts = ServingParts(
+      settings: settings, judge: Judge(Expectations(settings)), pool: pool, bell: try UnknownKidBell(shared),
+      shared: shared, log: log)
+  }
+
+  func run() throws(SystemError) -> Int32 {
+    let sockets = try openSockets()
+    let signals = try SignalSource(on: loop) { [unowned self] in received($0) }
+    let ears = events.attach(to: loop) { [unowned self] in happened($0) }
+    try startAdmin()
+    var limits = ServerLimits()
+    limits.head = HeadLimits(maxHeadBytes: settings.maxHeadBytes)
+    limits.headTimeout = Int64(settings.headerTimeoutSeconds) * 1000
+    limits.idleTimeout = Int64(settings.idleTimeoutSeconds) * 1000
+    let budget = ConnectionBudget(limit: settings.maxConnections)
+    for number in 0..<settings.eventLoops {
+      let events = events
+      try ServingLoop.start(
+        number: number, parts: parts, sockets: sockets.map { $0[number] }, limits: limits, budget: budget,
+        counters: counters[number], mailbox: mailboxes[number], poolWakeUp: wakeUps[number],
+        drained: { events.post(.loopDrained) }, failed: { events.post(.loopFailed($0)) })
+    }
+    log.info(
+      "started", ("version", .string(programVersion)),
+      ("listen", .string(sockets.map { $0[0].address.description }.joined(separator: ","))),
+      ("issuer", .string(settings.issuer)), ("keys_url", .string(settings.keysLocation.description)),
+      ("event_loops", .int(settings.eventLoops)), ("verify_workers", .int(settings.verifyWorkers)))
+    let source = KeySource(settings, on: loop, bell: parts.bell, shared: shared, log: log) { [unowned self] keys in
+      parts.pool.use(keys)
+      for mailbox in mailboxes { mailbox.post(.keys(keys)) }
+      if keys != nil, let tell = whenReady {
+        whenReady = nil
+        tell(sockets.map { $0[0].address })
+      }
+    }
+    keySource = source
+    source.start()
+    withExtendedLifetime((signals, ears)) { loop.run() }
+    log.info("stopped")
+    log.flush(milliseconds: 1000)
+    return exitCode
+  }
+
+  /// For each address a socket for each loop: bound side by side (SO_REUSEPORT), or the same one for `unix:`.
+  private func openSockets() throws(SystemError) -> [[ListenSocket]] {
+    var sockets: [[ListenSocket]] = []
+    for address in settings.listen {
+      let first = try ListenSocket.open(ListenAddress(address))
+      var row = [first]
+      // Port 0 was the kernel's choice for the first; the others join it there.
+      while row.count < settings.eventLoops { row.append(try first.sibling()) }
+      sockets.append(row)
+    }
+    return sockets
+  }
+
+  private func startAdmin() throws(SystemError) {
+    guard let address = settings.admin else { return }
+    let names = MetricNames(
+      reasons: Reason.allCases.map { "\($0.name)" }, refusals: Refusal.allCases.map { "\($0.name)" })
+    let handler = AdminHandler(
+      log: log,
+      readiness: { [unowned self] in
+        Readiness(
+          issuer: settings.issuer, keys: keySource?.keys?.count ?? 0, isDraining: isDraining,
+          lastFailure: keySource?.lastFailure)
+      },
+      page: { [unowned self] in
+        MetricsPage.render(
+          loops: counters, shared: shared, names: names, logLinesDropped: log.droppedLines, process: .current(),
+          version: programVersion)
+      })
+    // A bound of its own: nobody who fills the gateway's listeners can lock the operator out.
+    let server = try HTTPServer(
+      on: loop, limits: ServerLimits(), budget: ConnectionBudget(limit: 256), handler: handler)
+    let socket = try ListenSocket.open(ListenAddress(address))
+    try server.accept(on: socket)
+    log.info("admin", ("listen", .string(socket.address.description)))
+    admin = server
+  }
+
+  // MARK: - Events
+
+  private func received(_ signal: ProcessSignal) {
+    switch signal {
+    case .hangUp:
+      log.info("hang_up")
+      keySource?.hangUp()
+    case .terminate, .interrupt:
+      // A second one is somebody who does not want to wait.
+      if isDraining { loop.stop() } else { drain() }
+    }
+  }
+
+  private func drain() {
+    isDraining = true
+    log.info("draining", ("timeout_s", .int(settings.drainTimeoutSeconds)))
+    drainTimer = LoopTimer(on: loop) { [unowned self] in
+      log.warning("drain_timeout", ("loops_left", .int(loopsServing)))
+      loop.stop()
+    }
+    drainTimer?.schedule(afterMilliseconds: Int64(settings.drainTimeoutSeconds) * 1000)
+    for mailbox in mailboxes { mailbox.post(.drain) }
+  }
+
+  private func happened(_ event: ControlEvent) {
+    switch event {
+    case .loopDrained:
+      loopsServing -= 1
+      if loopsServing == 0 { loop.stop() }
+    case .loopFailed(let error):
+      log.error("failed", ("error", .string(error.description)))
+      exitCode = 1
+      loop.stop()
+    }
+  }
+}
+
+/// Takes all the descriptors that the system grants: a connection is one.
+private func raiseDescriptorLimit() {
+  var limit = rlimit()
+  guard unsafe getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return }
+  limit.rlim_cur = limit.rlim_max
+  _ = unsafe setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+}
+
+extension ListenAddress {
+  init(_ address: NetworkAddress) {
+    switch address {
+    case .tcp(let host, let port): self = .tcp(host: host, port: port)
+    case .unix(let path): self = .unix(path: path)
+    }
+  }
+}
+
+extension Expectations {
+  /// What the settings want of a token.
+  init(_ settings: GatewaySettings) {
+    let require: Requirement =
+      switch settings.require {
+      case .identity: .identity
+      case .service: .service
+      case .any: .any
+      }
+    self.init(
+      issuer: Array(settings.issuer.utf8), algorithms: .rs256, leeway: settings.leewaySeconds, require: require)
+  }
+}

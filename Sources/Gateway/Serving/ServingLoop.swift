@@ -1,0 +1,41 @@
+// One loop's thread: its server, its handler, its ears for the pool and for the control thread.
+
+import EventHTTP
+import Telemetry
+
+/// Runs on its own thread from `start` to the process's end; the control thread holds its mailbox only.
+enum ServingLoop {
+  /// - Parameters:
+  ///   - sockets: this loop's own; it owns them from here on.
+  ///   - mailbox: what the control thread posts to.
+  ///   - poolWakeUp: notified by the pool.
+  ///   - drained: called on the loop's thread when a drain is done.
+  ///   - failed: called on the loop's thread when it could not be set up.
+  static func start(
+    number: Int, parts: ServingParts, sockets: [ListenSocket], limits: ServerLimits, budget: ConnectionBudget,
+    counters: LoopCounters, mailbox: Mailbox<LoopMessage>, poolWakeUp: WakeUp,
+    drained: @escaping @Sendable () -> Void, failed: @escaping @Sendable (SystemError) -> Void
+  ) throws(SystemError) {
+    try LoopThread.start("loop-\(number)") {
+      do throws(SystemError) {
+        let loop = try EventLoop()
+        let handler = ForwardAuth(number: number, parts: parts, counters: counters)
+        let server = try HTTPServer(on: loop, limits: limits, budget: budget, handler: handler)
+        handler.serve(through: server)
+        let ears = [
+          poolWakeUp.attach(to: loop) { handler.settleFinished() },
+          mailbox.attach(to: loop) { message in
+            switch message {
+            case .keys(let keys): handler.use(keys)
+            case .drain: server.drain(drained)
+            }
+          },
+        ]
+        for socket in sockets { try server.accept(on: socket) }
+        withExtendedLifetime((ears, server)) { loop.run() }
+      } catch {
+        failed(error)
+      }
+    }
+  }
+}
