@@ -10,7 +10,7 @@ import pytest
 
 from minting import AUD, OTHER_AUD
 from running import Gateway, eventually, free_port, listening, run
-from wire import Wire, ask, asserted, get, head
+from wire import Wire, ask, asserted, get, head, sample
 
 AUTH = f"/auth/{AUD}"
 
@@ -159,19 +159,9 @@ def test_admin_answers_only_its_own_paths(gateway):
     assert get(gateway.admin_port, AUTH)[0] == 404
 
 
-def sample(text, name):
-    """The sum of a metric's samples, over all its labels."""
-    return sum(
-        float(line.rsplit(" ", 1)[1]) for line in text.splitlines()
-        if line.startswith(name) and line[len(name)] in " {")
-
-
 def test_metrics_are_well_formed_and_count(gateway, team):
-    text = get(gateway.admin_port, "/metrics")[1].decode()
-    requests = next(
-        line.split(" ")[2] for line in text.splitlines()
-        if line.startswith("# TYPE") and "requests" in line and line.endswith("counter"))
-    before = sample(text, requests)
+    requests = "access_gateway_requests_total"
+    before = sample(get(gateway.admin_port, "/metrics")[1].decode(), requests)
     token = team.mint()
     for _ in range(3):
         assert ask(gateway.port, AUTH, asserted(token)).status == 200

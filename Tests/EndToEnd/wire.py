@@ -136,6 +136,13 @@ def get(port, target, headers=()):
     return int(top.split(b" ", 2)[1]), body
 
 
+def sample(text, name):
+    """The sum of a metric's samples in Prometheus text, over all its labels."""
+    return sum(
+        float(line.rsplit(" ", 1)[1]) for line in text.splitlines()
+        if line.startswith(name) and line[len(name)] in " {")
+
+
 def only_reply(port, raw, seconds=PATIENCE):
     """Sends raw bytes and reads until the connection ends, which it must by itself: the one reply. A second status
     line is a failed test: behind a proxy's shared connection it would be another person's answer."""
