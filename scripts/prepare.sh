@@ -46,7 +46,7 @@ need_packages() {
   }
   say "installing with apt: ${missing[*]}"
   update_package_lists &&
-    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "${missing[@]}" >/dev/null
+    as_root env DEBIAN_FRONTEND=noninteractive DEBCONF_NOWARNINGS=yes apt-get install -y -q --no-install-recommends "${missing[@]}" >/dev/null
 }
 
 # What the build links against.
