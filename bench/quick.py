@@ -57,8 +57,7 @@ events {{ worker_connections 4096; }}
 http {{
   access_log off;
   keepalive_requests 1000000000;
-  client_header_buffer_size 4k;
-  client_body_temp_path {folder}/body;
+{tuning}  client_body_temp_path {folder}/body;
   proxy_temp_path {folder}/proxy;
   fastcgi_temp_path {folder}/fastcgi;
   uwsgi_temp_path {folder}/uwsgi;
@@ -67,6 +66,7 @@ http {{
 }}
 """
 
+PLAIN = "nginx return 200"
 children = []
 
 
@@ -180,6 +180,18 @@ def serve(binary, issuer, *more, core=None):
     return child, port
 
 
+def start_nginx(name, tuning=""):
+    """nginx that answers everything with an empty 200: child, port."""
+    home, port = folder / name, free_port()
+    home.mkdir()
+    (home / "nginx.conf").write_text(NGINX.format(folder=home, port=port, tuning=tuning))
+    child = start(
+        shutil.which("nginx") or "/usr/sbin/nginx", "-e", home / "nginx.log", "-p", home, "-c", home / "nginx.conf",
+        core=SERVER_CORE)
+    await_status(child, port, "/", 200)
+    return child, port
+
+
 def weigh(binary, issuer, token):
     """Resident MiB with default settings: idle, and with IDLE_CONNECTIONS that each asked once."""
     child, port = serve(binary, issuer)
@@ -228,13 +240,11 @@ def main():
 
     gateway, gateway_port = serve(
         options.binary, issuer, "--event-loops", "1", "--verify-workers", "1", core=SERVER_CORE)
-    nginx_port = free_port()
-    configuration = folder / "nginx.conf"
-    configuration.write_text(NGINX.format(folder=folder, port=nginx_port))
-    nginx = start(
-        shutil.which("nginx") or "/usr/sbin/nginx", "-e", folder / "nginx.log", "-p", folder, "-c", configuration,
-        core=SERVER_CORE)
-    await_status(nginx, nginx_port, "/", 200)
+    servers = {
+        "gateway": (gateway, gateway_port),
+        PLAIN: start_nginx("plain"),
+        "nginx, 4k buffer": start_nginx("tuned", "  client_header_buffer_size 4k;\n"),
+    }
 
     good, _ = ask(gateway_port, f"/auth/{AUDIENCE}", [f"Cf-Access-Jwt-Assertion: {token}"])
     bad, _ = ask(gateway_port, f"/auth/{AUDIENCE}", [f"Cf-Access-Jwt-Assertion: {token[:-8]}AAAAAAAA"])
@@ -243,7 +253,6 @@ def main():
 
     print(f"a head of {len(head)} bytes in {len(lines) + 1} lines, a token of {len(token)} bytes, remembered; "
           f"{CONNECTIONS} connections kept alive; {options.rounds} rounds of {options.seconds} s each")
-    servers = {"gateway": (gateway, gateway_port), "nginx return 200": (nginx, nginx_port)}
     results = {name: [] for name in servers}
     for name, (child, port) in servers.items():
         load(port, 1)  # warm
@@ -257,9 +266,9 @@ def main():
         medians[name] = statistics.median(costs)
         rate = statistics.median(rate for _, rate in measured)
         print(f"{name:18}{medians[name]:16.2f}{min(costs):8.2f}{max(costs):8.2f}{rate:12.0f}")
-    ratio = medians["gateway"] / medians["nginx return 200"]
-    stop(gateway)
-    stop(nginx)
+    ratio = medians["gateway"] / medians[PLAIN]
+    for child, _ in servers.values():
+        stop(child)
     idle, connected = weigh(options.binary, issuer, token)
 
     broken = 0
