@@ -58,6 +58,7 @@ final class RunningGateway {
     self.whenReady = whenReady
     self.settings = settings
     self.log = log
+    OpenSSLLibrary.keepThroughExit()
     raiseDescriptorLimit()
     loop = try EventLoop()
     events = try Mailbox()
