@@ -134,7 +134,8 @@ final class RunningGateway {
   private func startAdmin() throws(SystemError) {
     guard let address = settings.admin else { return }
     let names = MetricNames(
-      reasons: Reason.allCases.map { "\($0.name)" }, refusals: Refusal.allCases.map { "\($0.name)" })
+      reasons: Reason.allCases.map { "\($0.name)" }, refusals: Refusal.allCases.map { "\($0.name)" },
+      undecided: Set([Reason.keysUnavailable, .overloaded].map { "\($0.name)" }))
     let handler = AdminHandler(
       log: log,
       readiness: { [unowned self] in
