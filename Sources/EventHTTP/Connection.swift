@@ -39,12 +39,14 @@ import HTTPSyntax
   var isFresh = true
   /// Bytes thrown away since the write side was shut.
   var swallowed = 0
-  /// Watches the descriptor while a reply is stuck, or while lingering.
+  /// The gate's own event on the socket; libevent's read nothing.
+  var reading: OpaquePointer?
+  /// The client has closed its side.
+  var hasEnded = false
+  /// Watches the descriptor while a reply is stuck.
   var watch: DescriptorWatch?
   /// Index into the server's exchanges while one is pending, else -1.
   var exchange: Int32 = -1
-  /// While true, changes of the input buffer are the gate's own.
-  var editsInput = false
 
   // ConnectionList's alone.
   var list: ConnectionList?

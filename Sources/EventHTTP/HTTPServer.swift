@@ -4,6 +4,7 @@
 import CEvent
 import Glibc
 import HTTPSyntax
+import Locking
 import Synchronization
 
 /// What a handler made of a request.
@@ -88,8 +89,8 @@ public final class ConnectionBudget: Sendable {
   /// The connection whose stub evhttp is about to parse.
   var stubbed: Connection?
   var exchanges = ExchangeTable()
-  /// Where bytes go that nobody will look at.
-  var discarded = [UInt8](repeating: 0, count: 4096)
+  /// Where sockets are read into: one buffer for all connections, since each read is judged or staged at once.
+  let input = UnsafeMutableBufferPointer<UInt8>.allocate(capacity: 64 * 1024)
 
   // Deadlines.
   let awaitingHead: ConnectionList
@@ -160,6 +161,7 @@ public final class ConnectionBudget: Sendable {
     let address = unsafe UInt(bitPattern: evhttp)
     acceptFailures.withLock { _ = $0.removeValue(forKey: address) }
     unsafe evhttp_free(evhttp)
+    unsafe input.deallocate()
   }
 
   /// Accepts on a socket from now on, and owns it.
@@ -189,7 +191,6 @@ public final class ConnectionBudget: Sendable {
   private func makeBufferevent() -> OpaquePointer? {
     guard let made = unsafe bufferevent_socket_new(loop.base, -1, 0) else { return nil }
     let connection = unsafe Connection(server: self, bufferevent: made)
-    Gate.install(connection)
     _ = unsafe Unmanaged.passRetained(connection)
     adoptions.append(connection)
     settleSoon()
@@ -211,6 +212,7 @@ public final class ConnectionBudget: Sendable {
         unsafe connection._withUnsafeGuaranteedRef { $0.server.forget($0) }
         unsafe connection.release()
       }, Unmanaged.passUnretained(connection).toOpaque())
+    startReading(connection)
     openConnections += 1
     handler.connectionOpened()
     move(connection, to: awaitingHead)
@@ -229,10 +231,13 @@ public final class ConnectionBudget: Sendable {
 
   /// evhttp closes a connection; nothing may use it afterwards.
   private func forget(_ connection: Connection) {
+    // A connection may be queued for closing as evhttp closes it: it must not be freed twice.
+    unsafe connection.evhttpConnection = nil
     connection.list?.remove(connection)
     connection.watch = nil
     connection.state = .closing
-    Gate.remove(connection)
+    if let reading = unsafe connection.reading { unsafe event_free(reading) }
+    unsafe connection.reading = nil
     if connection.exchange >= 0 { exchanges.connectionIsGone(connection.exchange) }
     openConnections -= 1
     budget.leave()
@@ -246,6 +251,7 @@ public final class ConnectionBudget: Sendable {
     connection.state = .closing
     connection.list?.remove(connection)
     connection.watch = nil
+    pauseReading(connection)
     closures.append(connection)
     settleSoon()
   }
@@ -360,4 +366,4 @@ public final class ConnectionBudget: Sendable {
 }
 
 /// Where a listener's failures are told, by the address of its evhttp: the C callback has no other way to its server.
-private let acceptFailures = Mutex<[UInt: Mailbox<SystemError>]>([:])
+private let acceptFailures = Locked<[UInt: Mailbox<SystemError>]>([:])

@@ -8,10 +8,13 @@ public struct MetricNames: Sendable {
   public var reasons: [String]
   /// Names of the refusals of a head, by index; at most `LoopCounters.indexLimit`.
   public var refusals: [String]
+  /// Those of the reasons that say that nothing could be decided.
+  public var undecided: Set<String>
 
-  public init(reasons: [String], refusals: [String]) {
+  public init(reasons: [String], refusals: [String], undecided: Set<String> = []) {
     self.reasons = reasons
     self.refusals = refusals
+    self.undecided = undecided
   }
 }
 
@@ -52,13 +55,21 @@ public struct MetricsPage {
   }
 
   private mutating func requests(_ loops: [LoopCounters], _ names: MetricNames) {
-    head("access_gateway_requests_total", "Auth requests answered, by outcome: allow, or the reason.", "counter")
-    sample("access_gateway_requests_total", ("outcome", "allow"), String(sum(loops) { $0.allowed.value }))
-    indexed("access_gateway_requests_total", "outcome", names.reasons) { index in
+    head(
+      "access_gateway_requests_total", "Auth requests answered, by verdict (allow, deny, undecided) and reason.",
+      "counter")
+    labelled(
+      "access_gateway_requests_total", [("verdict", "allow"), ("reason", "")],
+      String(sum(loops) { $0.allowed.value }))
+    indexed("access_gateway_requests_total", names.reasons) { reason in
+      [("verdict", names.undecided.contains(reason) ? "undecided" : "deny"), ("reason", reason)]
+    } value: { index in
       sum(loops) { $0.deniedByReason[index].value }
     }
     head("access_gateway_heads_refused_total", "Request heads refused as no HTTP that is accepted.", "counter")
-    indexed("access_gateway_heads_refused_total", "refusal", names.refusals) { index in
+    indexed("access_gateway_heads_refused_total", names.refusals) {
+      [("refusal", $0)]
+    } value: { index in
       sum(loops) { $0.refusedByRefusal[index].value }
     }
     counter("requests_not_found_total", "Well-formed requests for another path.", sum(loops) { $0.notFound.value })
@@ -113,7 +124,7 @@ public struct MetricsPage {
     for issuer in issuers {
       for outcome in KeyRefreshOutcome.allCases {
         let labels = [("issuer", issuer.issuer), ("outcome", outcome.label.description)]
-        sample("access_gateway_key_refreshes_total", labels: labels, String(issuer.refreshes[outcome.rawValue]))
+        labelled("access_gateway_key_refreshes_total", labels, String(issuer.refreshes[outcome.rawValue]))
       }
     }
     perIssuer("unknown_kids_total", "Tokens that named an unknown kid.", "counter", issuers) { $0.unknownKids }
@@ -144,7 +155,7 @@ public struct MetricsPage {
       for key in issuer.keys {
         for (result, count) in [("ok", key.verified), ("failed", key.failed)] {
           let labels = [("issuer", issuer.issuer), ("kid", key.kid), ("result", result)]
-          sample("access_gateway_key_verifications_total", labels: labels, String(count))
+          labelled("access_gateway_key_verifications_total", labels, String(count))
         }
       }
     }
@@ -191,16 +202,18 @@ public struct MetricsPage {
   }
 
   /// One series a name, and `other` where something was counted beyond the names.
-  private mutating func indexed(_ name: String, _ label: String, _ names: [String], _ value: (Int) -> UInt64) {
+  private mutating func indexed(
+    _ name: String, _ names: [String], labels: (String) -> [(key: String, value: String)], value: (Int) -> UInt64
+  ) {
     let named = min(names.count, LoopCounters.indexLimit)
     for index in 0..<named {
-      sample(name, (label, names[index]), String(value(index)))
+      labelled(name, labels(names[index]), String(value(index)))
     }
     var other: UInt64 = 0
     for index in named..<LoopCounters.indexLimit {
       other &+= value(index)
     }
-    if other > 0 { sample(name, (label, "other"), String(other)) }
+    if other > 0 { labelled(name, labels("other"), String(other)) }
   }
 
   private mutating func head(_ name: String, _ help: String, _ type: String) {
@@ -208,13 +221,14 @@ public struct MetricsPage {
   }
 
   private mutating func sample(_ name: String, _ label: (key: String, value: String)?, _ value: String) {
-    sample(name, labels: label.map { [$0] } ?? [], value)
+    labelled(name, label.map { [$0] } ?? [], value)
   }
 
-  private mutating func sample(_ name: String, labels: [(key: String, value: String)], _ value: String) {
+  private mutating func labelled(_ name: String, _ labels: [(key: String, value: String)], _ value: String) {
     bytes += name.utf8
-    for (place, label) in labels.enumerated() {
-      bytes += "\(place == 0 ? "{" : ",")\(label.key)=\"".utf8
+    for (index, label) in labels.enumerated() {
+      bytes += (index == 0 ? "{" : ",").utf8
+      bytes += "\(label.key)=\"".utf8
       for byte in label.value.utf8 {
         switch byte {
         case UInt8(ascii: "\\"), UInt8(ascii: "\""): bytes += [UInt8(ascii: "\\"), byte]
@@ -222,9 +236,10 @@ public struct MetricsPage {
         default: bytes.append(byte)
         }
       }
-      bytes.append(UInt8(ascii: "\""))
+      bytes += "\"".utf8
     }
-    bytes += "\(labels.isEmpty ? "" : "}") \(value)\n".utf8
+    if !labels.isEmpty { bytes += "}".utf8 }
+    bytes += " \(value)\n".utf8
   }
 }
 

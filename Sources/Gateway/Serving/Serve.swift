@@ -58,6 +58,7 @@ final class RunningGateway {
     self.whenReady = whenReady
     self.settings = settings
     self.log = log
+    OpenSSLLibrary.keepThroughExit()
     raiseDescriptorLimit()
     loop = try EventLoop()
     events = try Mailbox()
@@ -146,7 +147,8 @@ final class RunningGateway {
   private func startAdmin() throws(SystemError) {
     guard let address = settings.admin else { return }
     let names = MetricNames(
-      reasons: Reason.allCases.map { "\($0.name)" }, refusals: Refusal.allCases.map { "\($0.name)" })
+      reasons: Reason.allCases.map { "\($0.name)" }, refusals: Refusal.allCases.map { "\($0.name)" },
+      undecided: Set([Reason.keysUnavailable, .overloaded].map { "\($0.name)" }))
     let handler = AdminHandler(
       log: log,
       readiness: { [unowned self] in
