@@ -11,6 +11,7 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BINARY = pathlib.Path(os.environ.get("GATEWAY_BINARY", ROOT / ".build" / "debug" / "access-gateway"))
+SANITIZED = any(part in (".build-asan", ".build-tsan") for part in BINARY.parts)
 PATIENCE = 30.0  # seconds; every wait ends earlier when what it waits for happens
 
 # What a sanitizer or the Swift runtime writes when something went wrong that no reply shows.

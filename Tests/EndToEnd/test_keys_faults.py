@@ -4,21 +4,23 @@ under unknown keys are refused, and the number of fetches stays within its budge
 import gzip
 import json
 import ssl
-import subprocess
 import time
+import warnings
 
 import pytest
 
 import faults
 from faults import FaultServer, answering, chunked, http
 from minting import AUD, Key, certificate_authority, server_tls
-from running import eventually, free_port, reload
+from running import eventually, reload
 from test_keys_state import write_state
 from wire import ask, asserted, get, sample
 
 AUTH = f"/auth/{AUD}"
 ISSUER = "https://team.test"
 STRANGER = Key(kid="stranger")
+# Made once: keys cost more than all else here.
+FIRST, SECOND = Key(), Key()
 
 
 def status(gateway, token):
@@ -125,7 +127,7 @@ FAULTS = {
 @pytest.mark.parametrize("name", FAULTS)
 def test_a_gateway_serves_through(launch, server, name):
     fault, outcome = FAULTS[name]
-    team = launch.team()
+    team = launch.team(keys=[FIRST])
     keys = server(team)
     gateway = launch.gateway(ISSUER, keys_url=keys.url)
     keys.fault = fault
@@ -135,7 +137,7 @@ def test_a_gateway_serves_through(launch, server, name):
     serves_through(gateway, team, keys)
     # And it recovers by itself, or when told.
     keys.fault = None
-    team.keys.append(Key())
+    team.keys.append(SECOND)
     reload(gateway)
     eventually(lambda: status(gateway, team.mint(iss=ISSUER)) == 200, "the next fetch brings the new key")
 
@@ -149,7 +151,7 @@ SLOW = {
 def test_a_gateway_serves_through_slowness_and_gives_up_after_five_seconds(launch, server):
     running = []
     for name, fault in SLOW.items():
-        team = launch.team()
+        team = launch.team(keys=[FIRST])
         keys = server(team)
         gateway = launch.gateway(ISSUER, keys_url=keys.url)
         keys.fault = fault
@@ -165,7 +167,7 @@ def test_a_gateway_serves_through_slowness_and_gives_up_after_five_seconds(launc
 
 
 def test_a_gateway_serves_through_refused_connections(launch, server):
-    team = launch.team()
+    team = launch.team(keys=[FIRST])
     keys = server(team)
     gateway = launch.gateway(ISSUER, keys_url=keys.url)
     keys.stop_listening()
@@ -176,7 +178,7 @@ def test_a_gateway_serves_through_refused_connections(launch, server):
 
 
 def test_a_gateway_serves_through_a_name_that_is_not_found(launch, tmp_path):
-    team = launch.team()
+    team = launch.team(keys=[FIRST])
     url = "https://keys.invalid/k"
     write_state(tmp_path, ISSUER, url, {"keys": [team.key.jwk]})
     gateway = launch.gateway(ISSUER, keys_url=url, state_dir=tmp_path)
@@ -189,8 +191,10 @@ def test_a_gateway_serves_through_a_name_that_is_not_found(launch, tmp_path):
 
 def old_protocol(folder, authority):
     context, _ = server_tls(folder, authority)
-    context.minimum_version = ssl.TLSVersion.TLSv1
-    context.maximum_version = ssl.TLSVersion.TLSv1_1
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        context.minimum_version = ssl.TLSVersion.TLSv1
+        context.maximum_version = ssl.TLSVersion.TLSv1_1
     context.set_ciphers("ALL:@SECLEVEL=0")
     return context
 
@@ -207,7 +211,7 @@ TLS_FAULTS = {
 
 @pytest.mark.parametrize("name", TLS_FAULTS)
 def test_a_gateway_serves_through_tls_with(launch, server, authority, tmp_path, name):
-    team = launch.team()
+    team = launch.team(keys=[FIRST])
     good, other = tmp_path / "good", tmp_path / "other"
     good.mkdir()
     other.mkdir()
@@ -228,13 +232,13 @@ def test_a_gateway_serves_through_tls_with(launch, server, authority, tmp_path, 
     serves_through(gateway, team, keys)
     assert keys.requests == requests, "no request goes to a server that is not who it should be"
     keys.tls, keys.before_head = context, None
-    team.keys.append(Key())
+    team.keys.append(SECOND)
     reload(gateway)
     eventually(lambda: status(gateway, team.mint(iss=ISSUER)) == 200, "the next fetch brings the new key")
 
 
 def test_ca_file_takes_the_place_of_the_system_s(launch, server, authority, tmp_path):
-    team = launch.team()
+    team = launch.team(keys=[FIRST])
     context, trusted = server_tls(tmp_path, authority)
     keys = server(team, context)
     stranger = tmp_path / "stranger"
@@ -251,7 +255,7 @@ def test_ca_file_takes_the_place_of_the_system_s(launch, server, authority, tmp_
 
 @pytest.mark.parametrize("body", ["whole", "chunked", "without a length"])
 def test_a_set_may_come(launch, server, body):
-    team = launch.team()
+    team = launch.team(keys=[FIRST])
     keys = server(team)
     keys.fault = {
         "whole": lambda s, c: c.sendall(http(200, s.set)),
@@ -265,7 +269,7 @@ def test_a_set_may_come(launch, server, body):
 
 
 def test_bad_keys_among_good_ones_are_skipped_counted_and_said_once(launch, server):
-    team = launch.team()
+    team = launch.team(keys=[FIRST])
     keys = server(team)
     good = team.key.jwk
     twins = [Key(kid="twin"), Key(kid="twin")]
@@ -296,7 +300,7 @@ def test_bad_keys_among_good_ones_are_skipped_counted_and_said_once(launch, serv
 def test_it_ends_in_order_during(launch, server, moment, number):
     import signal
 
-    team = launch.team()
+    team = launch.team(keys=[FIRST])
     keys = server(team)
     keys.fault = faults.hang if moment == "a fetch" else answering(http(500))
     url = "https://keys.invalid/k" if moment == "name look-up" else keys.url
@@ -310,7 +314,7 @@ def test_it_ends_in_order_during(launch, server, moment, number):
 
 
 def test_hundreds_of_hang_ups_are_few_fetches(launch, server):
-    team = launch.team()
+    team = launch.team(keys=[FIRST])
     keys = server(team)
     keys.fault = faults.hang
     gateway = launch.gateway(ISSUER, ready=False, keys_url=keys.url)

@@ -18,6 +18,7 @@ from running import eventually, free_port, reload, run
 from wire import ask, asserted, get, sample
 
 AUTH = f"/auth/{AUD}"
+FIRST, SECOND = Key(), Key()
 KILLS = int(os.environ.get("STRESS_KILLS", "10"))
 
 
@@ -71,7 +72,7 @@ def source(issuer):
 
 
 def test_the_last_good_set_outlives_a_restart_without_the_issuer(launch, tmp_path):
-    team = launch.team()
+    team = launch.team(keys=[FIRST])
     folder = tmp_path / "state"
     gateway = launch.gateway(team.issuer, state_dir=folder)
     token = team.mint()
@@ -94,7 +95,7 @@ def test_the_last_good_set_outlives_a_restart_without_the_issuer(launch, tmp_pat
 
 
 def test_the_first_request_after_a_start_is_answered_by_the_state(launch, tmp_path, away):
-    team = launch.team()
+    team = launch.team(keys=[FIRST])
     write_state(tmp_path, away, source(away), {"keys": [team.key.jwk]})
     token = team.mint(iss=away)
     for _ in range(5):
@@ -156,7 +157,7 @@ def test_a_bad_file_is_ignored_with_one_warning_and_replaced_by_the_next_set(lau
     for name in BAD:
         port = free_port()
         issuer = f"http://127.0.0.1:{port}"
-        team = launch.team()
+        team = launch.team(keys=[FIRST])
         folder = tmp_path / name.replace(" ", "-").replace("'", "")
         folder.mkdir()
         path = write_state(folder, issuer, source(issuer), {"keys": [team.key.jwk]})
@@ -174,7 +175,7 @@ def test_a_bad_file_is_ignored_with_one_warning_and_replaced_by_the_next_set(lau
 
 
 def test_a_bad_file_is_replaced_by_the_next_good_set(launch, tmp_path):
-    team = launch.team()
+    team = launch.team(keys=[FIRST])
     path = write_state(tmp_path, team.issuer, source(team.issuer), {"keys": []}, digest="0" * 64)
     gateway = launch.gateway(team.issuer, state_dir=tmp_path)
     assert status(gateway, team.mint()) == 200
@@ -183,7 +184,7 @@ def test_a_bad_file_is_replaced_by_the_next_good_set(launch, tmp_path):
 
 
 def test_the_age_of_a_restored_set_counts_from_when_it_was_fetched(launch, tmp_path, away):
-    team = launch.team()
+    team = launch.team(keys=[FIRST])
     write_state(tmp_path, away, source(away), {"keys": [team.key.jwk]}, fetched=int(time.time()) - 3600 + 4)
     gateway = launch.gateway(away, state_dir=tmp_path, keys_max_age="1h", keys_refresh="1h")
     assert status(gateway, team.mint(iss=away)) == 200
@@ -195,7 +196,7 @@ def test_the_age_of_a_restored_set_counts_from_when_it_was_fetched(launch, tmp_p
 def serves_without_writing(launch, team, gateway):
     assert status(gateway, team.mint()) == 200
     eventually(lambda: faults(gateway) >= 1, "the fault is counted")
-    team.keys.append(Key())
+    team.keys.append(SECOND)
     for _ in range(3):
         before = faults(gateway)
         reload(gateway)
@@ -207,12 +208,12 @@ def serves_without_writing(launch, team, gateway):
 
 @pytest.mark.parametrize("folder", ["/proc", "/sys/kernel", "/proc/none/deeper", "/dev/null"])
 def test_a_folder_that_takes_no_file_is_one_warning_and_serving_goes_on(launch, folder):
-    team = launch.team()
+    team = launch.team(keys=[FIRST])
     serves_without_writing(launch, team, launch.gateway(team.issuer, state_dir=folder))
 
 
 def test_a_write_that_fails_in_the_middle_leaves_the_old_file(launch, tmp_path):
-    team = launch.team()
+    team = launch.team(keys=[FIRST])
     path = write_state(tmp_path, team.issuer, source(team.issuer), {"keys": [team.key.jwk]})
     before = path.read_bytes()
     pad = " " * 200_000
@@ -231,7 +232,7 @@ def test_a_full_disk_leaves_the_old_file_and_serving_goes_on(launch, tmp_path):
     if mounted.returncode != 0:
         pytest.skip("tmpfs can't be mounted here")
     try:
-        team = launch.team()
+        team = launch.team(keys=[FIRST])
         gateway = launch.gateway(team.issuer, state_dir=disk)
         path = disk / state_name(team.issuer)
         eventually(path.exists, "the state is written")
@@ -254,7 +255,7 @@ def test_a_full_disk_leaves_the_old_file_and_serving_goes_on(launch, tmp_path):
 
 
 def test_kill_9_at_any_moment_leaves_the_file_whole(launch, tmp_path):
-    team = launch.team()
+    team = launch.team(keys=[FIRST])
     folder = tmp_path / "state"
     path = folder / state_name(team.issuer)
     pad = " " * 150_000
@@ -286,7 +287,7 @@ def ask_or_none(gateway, token):
 
 
 def test_two_gateways_may_share_a_folder(launch, tmp_path):
-    team = launch.team()
+    team = launch.team(keys=[FIRST])
     both = [launch.gateway(team.issuer, state_dir=tmp_path, event_loops="1") for _ in range(2)]
     for _ in range(30):
         for gateway in both:
