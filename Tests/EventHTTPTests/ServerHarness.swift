@@ -102,18 +102,17 @@ final class TestClient {
   private(set) var received = ""
   private(set) var hasEnded = false
 
-  init(_ port: UInt16, receiveBuffer: Int32? = nil) throws {
+  init(_ port: UInt16) throws {
     descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-    if var size = receiveBuffer {
-      setsockopt(descriptor, SOL_SOCKET, SO_RCVBUF, &size, socklen_t(MemoryLayout<Int32>.size))
-    }
     var address = sockaddr_in()
     address.sin_family = sa_family_t(AF_INET)
     address.sin_port = port.bigEndian
     address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
     let size = socklen_t(MemoryLayout<sockaddr_in>.size)
     let connected = unsafe withUnsafePointer(to: &address) {
-      unsafe $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { unsafe Foundation.connect(descriptor, $0, size) }
+      unsafe $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+        unsafe Foundation.connect(descriptor, __CONST_SOCKADDR_ARG(__sockaddr__: $0), size)
+      }
     }
     guard connected == 0 else { throw SystemError("connect") }
   }
@@ -122,14 +121,14 @@ final class TestClient {
 
   func send(_ text: String) {
     let bytes = Array(text.utf8)
-    _ = unsafe Foundation.send(descriptor, bytes, bytes.count, Int32(MSG_NOSIGNAL) | Int32(MSG_DONTWAIT.rawValue))
+    _ = unsafe Foundation.send(descriptor, bytes, bytes.count, Int32(MSG_NOSIGNAL) | Int32(MSG_DONTWAIT))
   }
 
   /// Takes in what is there.
   func receive() {
     var bytes = [UInt8](repeating: 0, count: 65_536)
     while !hasEnded {
-      let count = unsafe recv(descriptor, &bytes, bytes.count, Int32(MSG_DONTWAIT.rawValue))
+      let count = unsafe recv(descriptor, &bytes, bytes.count, Int32(MSG_DONTWAIT))
       if count > 0 { received += String(decoding: bytes[..<count], as: UTF8.self) }
       if count == 0 || count < 0 && errno != EAGAIN { hasEnded = true }
       if count <= 0 { return }
@@ -143,7 +142,7 @@ final class TestClient {
 
   func reset() {
     var linger = linger(l_onoff: 1, l_linger: 0)
-    setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &linger, socklen_t(MemoryLayout<linger>.size))
+    _ = unsafe setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &linger, socklen_t(MemoryLayout<linger>.size))
     close()
   }
 
