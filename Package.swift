@@ -52,7 +52,8 @@ let package = Package(
       name: "VerificationTests", dependencies: ["Verification", "Token", "Issuer"], cSettings: [gnuSource],
       swiftSettings: strict),
     .testTarget(name: "SettingsTests", dependencies: ["Settings"], swiftSettings: strict),
-    .testTarget(name: "EventHTTPTests", dependencies: ["EventHTTP"], cSettings: [gnuSource], swiftSettings: strict),
+    .testTarget(
+      name: "EventHTTPTests", dependencies: ["EventHTTP", "CEvent"], cSettings: [gnuSource], swiftSettings: strict),
     .testTarget(
       name: "VerificationPoolTests", dependencies: ["VerificationPool", "Verification", "Token", "Issuer"],
       cSettings: [gnuSource], swiftSettings: strict),

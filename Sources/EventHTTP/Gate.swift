@@ -46,6 +46,7 @@ extension HTTPServer {
     }
     // The bytes stay as they are while they are looked at: only this function writes there, and it is not re-entered.
     let bytes = unsafe UnsafeBufferPointer(start: input.baseAddress, count: count).span
+    if connection.isFresh { isSilentNoMore(connection) }
     switch connection.state {
     case .idle:
       let consumed = answerHeads(connection, bytes)
@@ -65,11 +66,12 @@ extension HTTPServer {
     }
   }
 
-  /// The client sends no more. A request that waits is still answered: half a close is no leaving (RFC 9112 section 9.6).
+  /// The client sends no more. What it has asked is still answered, a request that waits and those behind it: half a
+  /// close is no leaving (RFC 9112 section 9.6).
   private func ended(_ connection: Connection, isClean: Bool) {
     guard isClean, connection.state == .waiting || connection.state == .replying else { return close(connection) }
     connection.hasEnded = true
-    connection.closesAfterReply = true
+    if connection.staged.isEmpty { connection.closesAfterReply = true }
     pauseReading(connection)
   }
 
@@ -90,6 +92,10 @@ extension HTTPServer {
       case .complete:
         answerHead(connection, bytes.extracting(done..<done + head.length))
         done += head.length
+        if wire.count >= limits.wireBytes, connection.state == .idle, !connection.closesAfterReply {
+          flush(connection)
+          wire.removeAll(keepingCapacity: true)
+        }
       }
     }
     flush(connection)
@@ -180,8 +186,13 @@ extension HTTPServer {
     connection.state = .idle
     move(connection, to: idle)
     resumeReading(connection)
-    if !connection.staged.isEmpty { return answerWhatIsStaged(connection) }
-    if isDraining { close(connection) }
+    if !connection.staged.isEmpty {
+      answerWhatIsStaged(connection)
+    } else if isDraining {
+      close(connection)
+    }
+    // The rest of a head will never come, and neither will another.
+    if connection.hasEnded, connection.state == .idle || connection.state == .partial { close(connection) }
   }
 
   /// Lets evhttp carry a request that waits. Its input's end is frozen outside of a read, and its callback must be run.

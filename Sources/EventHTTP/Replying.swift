@@ -82,10 +82,13 @@ extension HTTPServer {
       return false
     }
     connection.exchange = -1
+    // It ends in this turn, and evhttp frees the request with it.
+    guard connection.state != .closing else { return false }
     reply.reset()
     write(&reply)
     connection.state = .replying
-    if let request = unsafe request, !pending.closes, !isDraining, !connection.hasEnded, connection.unsent.isEmpty {
+    let closes = pending.closes || connection.closesAfterReply || isDraining
+    if let request = unsafe request, !closes, connection.unsent.isEmpty {
       unsafe sendThroughEvhttp(connection, request, pending)
     } else {
       // evhttp would close at once, and the reply might not arrive; it keeps the request until the connection's end.

@@ -31,7 +31,8 @@ extension SettingsTable {
     let cores = min(max(surroundings.cores, 1), 64)
     let settings = GatewaySettings(
       teamDomains: read.teamDomains, issuers: issuers, caFile: read.caFile, listen: read.listen, admin: read.admin,
-      stateDirectory: read.stateDirectory, unavailableStatus: read.unavailableStatus, exposeReason: read.exposeReason,
+      socketMode: read.socketMode, socketOwner: read.socketOwner, stateDirectory: read.stateDirectory,
+      unavailableStatus: read.unavailableStatus, exposeReason: read.exposeReason,
       keysRefreshSeconds: read.keysRefreshSeconds, keysMaxAgeSeconds: read.keysMaxAgeSeconds,
       eventLoops: read.eventLoops ?? cores, verifyWorkers: read.verifyWorkers ?? cores,
       maxConnections: read.maxConnections, maxHeadBytes: read.maxHeadBytes,

@@ -12,6 +12,8 @@ extension GatewaySettings {
     case .caFile: caFile ?? "system"
     case .listen: listen.map(\.description).joined(separator: ",")
     case .admin: admin?.description ?? "off"
+    case .socketMode: octalText(socketMode)
+    case .socketOwner: socketOwner?.description ?? "off"
     case .stateDir: stateDirectory ?? "off"
     case .leeway: issuers.joined { durationText($0.leewaySeconds) }
     case .require: issuers.joined(\.require.rawValue)
@@ -46,6 +48,12 @@ private func sizeText(_ bytes: Int) -> String {
     return String(bytes / factor) + suffix
   }
   return String(bytes)
+}
+
+/// Four digits.
+private func octalText(_ mode: UInt32) -> String {
+  let digits = String(mode, radix: 8)
+  return String(repeating: "0", count: max(4 - digits.utf8.count, 0)) + digits
 }
 
 extension SettingsTable {

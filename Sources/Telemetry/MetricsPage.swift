@@ -58,8 +58,8 @@ public struct MetricsPage {
     head(
       "access_gateway_requests_total", "Auth requests answered, by verdict (allow, deny, undecided) and reason.",
       "counter")
-    labelled(
-      "access_gateway_requests_total", [("verdict", "allow"), ("reason", "")],
+    sample(
+      "access_gateway_requests_total", labels: [("verdict", "allow"), ("reason", "")],
       String(sum(loops) { $0.allowed.value }))
     indexed("access_gateway_requests_total", names.reasons) { reason in
       [("verdict", names.undecided.contains(reason) ? "undecided" : "deny"), ("reason", reason)]
@@ -124,7 +124,7 @@ public struct MetricsPage {
     for issuer in issuers {
       for outcome in KeyRefreshOutcome.allCases {
         let labels = [("issuer", issuer.issuer), ("outcome", outcome.label.description)]
-        labelled("access_gateway_key_refreshes_total", labels, String(issuer.refreshes[outcome.rawValue]))
+        sample("access_gateway_key_refreshes_total", labels: labels, String(issuer.refreshes[outcome.rawValue]))
       }
     }
     perIssuer("unknown_kids_total", "Tokens that named an unknown kid.", "counter", issuers) { $0.unknownKids }
@@ -155,7 +155,7 @@ public struct MetricsPage {
       for key in issuer.keys {
         for (result, count) in [("ok", key.verified), ("failed", key.failed)] {
           let labels = [("issuer", issuer.issuer), ("kid", key.kid), ("result", result)]
-          labelled("access_gateway_key_verifications_total", labels, String(count))
+          sample("access_gateway_key_verifications_total", labels: labels, String(count))
         }
       }
     }
@@ -207,13 +207,13 @@ public struct MetricsPage {
   ) {
     let named = min(names.count, LoopCounters.indexLimit)
     for index in 0..<named {
-      labelled(name, labels(names[index]), String(value(index)))
+      sample(name, labels: labels(names[index]), String(value(index)))
     }
     var other: UInt64 = 0
     for index in named..<LoopCounters.indexLimit {
       other &+= value(index)
     }
-    if other > 0 { labelled(name, labels("other"), String(other)) }
+    if other > 0 { sample(name, labels: labels("other"), String(other)) }
   }
 
   private mutating func head(_ name: String, _ help: String, _ type: String) {
@@ -221,14 +221,13 @@ public struct MetricsPage {
   }
 
   private mutating func sample(_ name: String, _ label: (key: String, value: String)?, _ value: String) {
-    labelled(name, label.map { [$0] } ?? [], value)
+    sample(name, labels: label.map { [$0] } ?? [], value)
   }
 
-  private mutating func labelled(_ name: String, _ labels: [(key: String, value: String)], _ value: String) {
+  private mutating func sample(_ name: String, labels: [(key: String, value: String)], _ value: String) {
     bytes += name.utf8
-    for (index, label) in labels.enumerated() {
-      bytes += (index == 0 ? "{" : ",").utf8
-      bytes += "\(label.key)=\"".utf8
+    for (place, label) in labels.enumerated() {
+      bytes += "\(place == 0 ? "{" : ",")\(label.key)=\"".utf8
       for byte in label.value.utf8 {
         switch byte {
         case UInt8(ascii: "\\"), UInt8(ascii: "\""): bytes += [UInt8(ascii: "\\"), byte]
@@ -236,10 +235,9 @@ public struct MetricsPage {
         default: bytes.append(byte)
         }
       }
-      bytes += "\"".utf8
+      bytes.append(UInt8(ascii: "\""))
     }
-    if !labels.isEmpty { bytes += "}".utf8 }
-    bytes += " \(value)\n".utf8
+    bytes += "\(labels.isEmpty ? "" : "}") \(value)\n".utf8
   }
 }
 
