@@ -4,6 +4,7 @@
 import CEvent
 import Glibc
 import HTTPSyntax
+import Locking
 import Synchronization
 
 /// What a handler made of a request.
@@ -421,4 +422,4 @@ public struct ServerLimits: Sendable {
 }
 
 /// Where a listener's failures are told, by the address of its evhttp: the C callback has no other way to its server.
-private let acceptFailures = Mutex<[UInt: Mailbox<SystemError>]>([:])
+private let acceptFailures = Locked<[UInt: Mailbox<SystemError>]>([:])

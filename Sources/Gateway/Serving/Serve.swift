@@ -58,6 +58,7 @@ final class RunningGateway {
     self.whenReady = whenReady
     self.settings = settings
     self.log = log
+    OpenSSLLibrary.keepThroughExit()
     LibeventLog.install(log)
     raiseDescriptorLimit()
     loop = try EventLoop()
@@ -141,7 +142,8 @@ final class RunningGateway {
   private func startAdmin(on socket: ListenSocket?) throws(SystemError) {
     guard let socket else { return }
     let names = MetricNames(
-      reasons: Reason.allCases.map { "\($0.name)" }, refusals: Refusal.allCases.map { "\($0.name)" })
+      reasons: Reason.allCases.map { "\($0.name)" }, refusals: Refusal.allCases.map { "\($0.name)" },
+      undecided: Set([Reason.keysUnavailable, .overloaded].map { "\($0.name)" }))
     let handler = AdminHandler(
       log: log,
       readiness: { [unowned self] in
