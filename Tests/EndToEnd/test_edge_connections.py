@@ -155,6 +155,7 @@ def test_silent_connections_keep_nobody_out(launch, team):
     gateway = launch.gateway(team.issuer, max_connections="8", event_loops="4")
     wires = [Wire(gateway.port) for _ in range(40)]
     try:
+        eventually(lambda: metric(gateway, "access_gateway_connections_accepted_total") >= 40, "the crowd is in")
         token = team.mint()
         for _ in range(100):
             assert ask(gateway.port, AUTH, asserted(token)).status == 200
