@@ -178,6 +178,7 @@ public struct ServerLimits: Sendable {
 
   /// Accepts on a socket from now on, and owns it.
   public func accept(on socket: ListenSocket) throws(SystemError) {
+    try socket.startListening()
     let flags = UInt32(LEV_OPT_CLOSE_ON_FREE) | UInt32(LEV_OPT_CLOSE_ON_EXEC)
     guard let listener = unsafe evconnlistener_new(loop.base, nil, nil, flags, 0, socket.descriptor),
       let bound = unsafe evhttp_bind_listener(evhttp, listener)

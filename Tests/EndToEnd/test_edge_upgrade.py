@@ -74,6 +74,7 @@ def test_what_is_in_flight_at_the_old_process_is_answered_by_it(launch, team):
         eventually(lambda: ready(new), "ready")
         old.child.terminate()
         eventually(lambda: "draining" in old.log(), "the old one drains")
+        time.sleep(0.2)  # its loops are told behind that line, and leave idle connections open for a second
         for wire, rest in ((idle, data), (half, data[50:])):
             reply = wire.send(rest).reply()
             assert reply.status == 200 and reply["Connection"] == "close"

@@ -204,7 +204,8 @@ import Testing
     // Once it reads, it gets them all, in whole.
     try house.turn(until: "read") {
       client.receive()
-      return house.handler.answered > answered && house.server.writing.count == 0 && client.received.utf8.count == house.handler.answered * length
+      return house.handler.answered > answered && house.server.writing.count == 0
+        && client.received.utf8.count == house.handler.answered * length
     }
     try house.end()
   }
