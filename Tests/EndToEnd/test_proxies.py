@@ -12,11 +12,11 @@ import time
 import pytest
 
 from backend import Echo, Seen, assert_upgraded, websocket
-from conftest import kept
+from conftest import await_ready, kept
 from desync import PAYLOADS, written
-from minting import EMAIL
+from minting import EMAIL, Team
 from proxies import AUDIENCE, DEPLOY, PROXIES, Proxy
-from running import ROOT, eventually
+from running import ROOT, Gateway, eventually, free_port
 from wire import ASSERTION, IDENTITY, Wire, asserted, cookie, get, sample
 
 
@@ -37,6 +37,27 @@ def echo():
     echo = Echo()
     yield echo
     echo.close()
+
+
+@pytest.fixture(scope="module")
+def anyone(team):
+    """A gateway that lets services in as well."""
+    gateway = Gateway(team.issuer, require="any")
+    await_ready(gateway)
+    yield from kept(gateway)
+
+
+@pytest.fixture(scope="module")
+def keyless():
+    """The gateways that have no keys to judge by, by their unavailable_status, and the team whose keys they miss."""
+    team = Team()
+    team.trouble = lambda handler: handler.answer(500)
+    gateways = {status: Gateway(team.issuer, unavailable_status=status) for status in (503, 403)}
+    yield team, gateways
+    for gateway in gateways.values():
+        gateway.end()
+        gateway.discard()
+    team.close()
 
 
 @pytest.fixture(scope="module")
@@ -169,9 +190,8 @@ def test_a_client_s_connection_header_opens_nothing(proxy, team):
     assert b"eve@example.com" not in seen.body
 
 
-def test_a_service_has_no_email_and_a_forged_one_does_not_survive(kind, tmp_path, launch, team, echo):
-    gateway = launch.gateway(team.issuer, require="any")
-    proxy = launch.keep(Proxy(kind, tmp_path, gateway.port, echo.port))
+def test_a_service_has_no_email_and_a_forged_one_does_not_survive(kind, tmp_path, launch, anyone, team, echo):
+    proxy = launch.keep(Proxy(kind, tmp_path, anyone.port, echo.port))
     await_open(proxy, team)
     seen = visit(proxy, "/app", ("X-Auth-Email", EMAIL), token=team.mint_service(aud=[AUDIENCE]))
     assert seen.status == 200
@@ -310,11 +330,9 @@ def test_without_a_gateway_nobody_comes_in(kind, tmp_path, launch, team, echo):
 
 
 @pytest.mark.parametrize("status", [503, 403])
-def test_without_keys_nobody_comes_in(kind, tmp_path, launch, echo, status):
-    team = launch.team()
-    team.trouble = lambda handler: handler.answer(500)
-    gateway = launch.gateway(team.issuer, ready=False, unavailable_status=status)
-    proxy = launch.keep(Proxy(kind, tmp_path, gateway.port, echo.port))
+def test_without_keys_nobody_comes_in(kind, tmp_path, launch, keyless, echo, status):
+    team, gateways = keyless
+    proxy = launch.keep(Proxy(kind, tmp_path, gateways[status].port, echo.port))
     before = len(echo.asked)
     wanted = UNDECIDED[kind.name] if status == 503 else status
     # Traefik answers 404 until it has read its routes.
@@ -343,16 +361,11 @@ def test_a_gateway_that_never_answers_lets_nobody_in(name, tmp_path, launch, tea
     (unguarded, 403, {"the gateway is gone": 200, "there are no keys": 403}),
     (unguarded, 503, {"the gateway is gone": 200, "there are no keys": 200}),
 ], ids=["guarded", "unguarded, 403", "unguarded, 503"])
-def test_what_failure_mode_allow_of_envoy_lets_in(tmp_path, launch, echo, trouble, edit, unavailable, wanted):
-    kind = need(PROXIES["envoy"])
-    team = launch.team()
-    if trouble == "there are no keys":
-        team.trouble = lambda handler: handler.answer(500)
-    gateway = launch.gateway(team.issuer, ready=team.trouble is None, unavailable_status=unavailable)
-    proxy = launch.keep(Proxy(kind, tmp_path, gateway.port, echo.port, edit))
-    if trouble == "the gateway is gone":
-        await_open(proxy, team)
-        gateway.stop()
+def test_what_failure_mode_allow_of_envoy_lets_in(tmp_path, launch, keyless, echo, trouble, edit, unavailable, wanted):
+    team, gateways = keyless
+    gone = free_port()  # nothing listens there
+    port = gateways[unavailable].port if trouble == "there are no keys" else gone
+    proxy = launch.keep(Proxy(need(PROXIES["envoy"]), tmp_path, port, echo.port, edit))
     forged = [(name, "eve@example.com") for name in IDENTITY[:4]] + [("X-Auth-Expires", "2000000000")]
     seen = visit(proxy, "/app", *forged, token=mint(team))
     assert seen.status == wanted[trouble]
