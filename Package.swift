@@ -47,6 +47,9 @@ let package = Package(
     .executableTarget(
       name: "Refusals", dependencies: ["Token", "Verification", "Issuer", "COpenSSL"], path: "bench/Refusals",
       cSettings: [gnuSource], swiftSettings: strict),
+    .executableTarget(
+      name: "RoomJudge", dependencies: ["Token", "Verification"], path: "Tests/RoomJudge", cSettings: [gnuSource],
+      swiftSettings: strict),
 
     .testTarget(name: "HTTPSyntaxTests", dependencies: ["HTTPSyntax"], swiftSettings: strict),
     .testTarget(name: "TokenTests", dependencies: ["Token"], swiftSettings: strict),
