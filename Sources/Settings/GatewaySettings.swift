@@ -20,6 +20,27 @@ public enum LogStyle: String, Equatable, Sendable, CaseIterable {
   case text, json
 }
 
+/// The setting `socket_owner`: names or numbers, which nobody has looked up yet.
+public struct SocketOwner: Equatable, Sendable, CustomStringConvertible {
+  public let user: String?
+  public let group: String?
+
+  /// Reads `user`, `user:group` or `:group`; nil if it is none.
+  init?(_ text: String) {
+    let parts = text.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
+    func isName(_ part: String) -> Bool {
+      (1...64).contains(part.utf8.count) && part.utf8.first != UInt8(ascii: "-")
+        && part.utf8.allSatisfy { isLetter($0) || isDigit($0) || "._-".utf8.contains($0) }
+    }
+    guard let user = parts.first, isName(user) || user.isEmpty && parts.count == 2 else { return nil }
+    self.user = user.isEmpty ? nil : user
+    group = parts.count == 2 ? parts[1] : nil
+    guard group.map(isName) ?? true else { return nil }
+  }
+
+  public var description: String { (user ?? "") + (group.map { ":" + $0 } ?? "") }
+}
+
 /// The machine that the defaults depend on.
 public struct Surroundings: Equatable, Sendable {
   /// CPUs that this process may use.
@@ -46,6 +67,10 @@ public struct GatewaySettings: Equatable, Sendable {
   public internal(set) var listen: [NetworkAddress]
   /// Where `/livez`, `/readyz` and `/metrics` are; nil means off.
   public internal(set) var admin: NetworkAddress?
+  /// Permission bits of `unix:` sockets, 0...0o777.
+  public internal(set) var socketMode: UInt32
+  /// Owner of `unix:` sockets; nil leaves the process's own.
+  public internal(set) var socketOwner: SocketOwner?
   /// Absolute path of the folder for the last good key set; nil means that none is kept.
   public internal(set) var stateDirectory: String?
   /// 0...300.
@@ -85,6 +110,8 @@ struct UnfinishedSettings {
   var keysLocation: KeysLocation?
   var listen: [NetworkAddress] = []
   var admin: NetworkAddress?
+  var socketMode: UInt32 = 0
+  var socketOwner: SocketOwner?
   var stateDirectory: String?
   var leewaySeconds = 0
   var require = RequiredIdentity.identity

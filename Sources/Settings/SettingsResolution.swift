@@ -41,7 +41,7 @@ extension SettingsTable {
     let cores = min(max(surroundings.cores, 1), 64)
     let settings = GatewaySettings(
       teamDomain: read.teamDomain, issuer: issuer, keysLocation: keysLocation, listen: read.listen, admin: read.admin,
-      stateDirectory: read.stateDirectory, leewaySeconds: read.leewaySeconds, require: read.require,
+      socketMode: read.socketMode, socketOwner: read.socketOwner, stateDirectory: read.stateDirectory, leewaySeconds: read.leewaySeconds, require: read.require,
       unavailableStatus: read.unavailableStatus, exposeReason: read.exposeReason,
       keysRefreshSeconds: read.keysRefreshSeconds, keysMaxAgeSeconds: read.keysMaxAgeSeconds,
       eventLoops: read.eventLoops ?? cores, verifyWorkers: read.verifyWorkers ?? cores,

@@ -9,6 +9,8 @@ public enum SettingName: String, CaseIterable, Sendable {
   case keysURL = "keys_url"
   case listen
   case admin
+  case socketMode = "socket_mode"
+  case socketOwner = "socket_owner"
   case stateDir = "state_dir"
   case leeway
   case require
@@ -124,12 +126,24 @@ public enum SettingsTable {
     entry(
       .listen, "addresses", .text("0.0.0.0:8000"),
       allowed: "host:port, [v6]:port or unix:/path, numeric hosts, several separated by commas",
-      help: "Where proxies ask; port 0 is any free one.", into: \.listen,
+      help: "Where proxies ask; port 0 is any free one, [::] alone takes IPv4 too; sockets from systemd replace it.", into: \.listen,
       by: addresses),
     entry(
       .admin, "address", .text("127.0.0.1:8001"), allowed: "host:port, [v6]:port, unix:/path or off",
       help: "Where /livez, /readyz and /metrics are.", into: \.admin,
       by: { text throws(Refusal) in text == "off" ? nil : try found(NetworkAddress(text)) }),
+    entry(
+      .socketMode, "mode", .text("0660"), allowed: "four octal digits, 0000 to 0777",
+      help: "Permissions of unix: sockets; who may write one may connect.", into: \.socketMode,
+      by: { text throws(Refusal) in
+        guard text.utf8.count == 4, text.hasPrefix("0"), text.utf8.allSatisfy(isDigit), let mode = UInt32(text, radix: 8)
+        else { throw Refusal() }
+        return mode
+      }),
+    entry(
+      .socketOwner, "user:group", .text("off"), allowed: "user, user:group or :group, by name or number, or off",
+      help: "Owner of unix: sockets; another user than one's own needs root.", into: \.socketOwner,
+      by: { text throws(Refusal) in text == "off" ? nil : try found(SocketOwner(text)) }),
     entry(
       .stateDir, "folder", .text("off"), allowed: "an absolute path or off",
       help: "The folder that keeps the last good keys, so that a start needs no network.", into: \.stateDirectory,

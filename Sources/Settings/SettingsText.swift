@@ -10,6 +10,8 @@ extension GatewaySettings {
     case .keysURL: keysLocation.description
     case .listen: listen.map(\.description).joined(separator: ",")
     case .admin: admin?.description ?? "off"
+    case .socketMode: octalText(socketMode)
+    case .socketOwner: socketOwner?.description ?? "off"
     case .stateDir: stateDirectory ?? "off"
     case .leeway: durationText(leewaySeconds)
     case .require: require.rawValue
@@ -44,6 +46,12 @@ private func sizeText(_ bytes: Int) -> String {
     return String(bytes / factor) + suffix
   }
   return String(bytes)
+}
+
+/// Four digits.
+private func octalText(_ mode: UInt32) -> String {
+  let digits = String(mode, radix: 8)
+  return String(repeating: "0", count: max(4 - digits.utf8.count, 0)) + digits
 }
 
 extension SettingsTable {

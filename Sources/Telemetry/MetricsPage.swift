@@ -8,10 +8,13 @@ public struct MetricNames: Sendable {
   public var reasons: [String]
   /// Names of the refusals of a head, by index; at most `LoopCounters.indexLimit`.
   public var refusals: [String]
+  /// Those of the reasons that say that nothing could be decided.
+  public var undecided: Set<String>
 
-  public init(reasons: [String], refusals: [String]) {
+  public init(reasons: [String], refusals: [String], undecided: Set<String> = []) {
     self.reasons = reasons
     self.refusals = refusals
+    self.undecided = undecided
   }
 }
 
@@ -50,13 +53,21 @@ public struct MetricsPage {
   }
 
   private mutating func requests(_ loops: [LoopCounters], _ names: MetricNames) {
-    head("access_gateway_requests_total", "Auth requests answered, by outcome: allow, or the reason.", "counter")
-    sample("access_gateway_requests_total", ("outcome", "allow"), String(sum(loops) { $0.allowed.value }))
-    indexed("access_gateway_requests_total", "outcome", names.reasons) { index in
+    head(
+      "access_gateway_requests_total", "Auth requests answered, by verdict (allow, deny, undecided) and reason.",
+      "counter")
+    labelled(
+      "access_gateway_requests_total", [("verdict", "allow"), ("reason", "")],
+      String(sum(loops) { $0.allowed.value }))
+    indexed("access_gateway_requests_total", names.reasons) { reason in
+      [("verdict", names.undecided.contains(reason) ? "undecided" : "deny"), ("reason", reason)]
+    } value: { index in
       sum(loops) { $0.deniedByReason[index].value }
     }
     head("access_gateway_heads_refused_total", "Request heads refused as no HTTP that is accepted.", "counter")
-    indexed("access_gateway_heads_refused_total", "refusal", names.refusals) { index in
+    indexed("access_gateway_heads_refused_total", names.refusals) {
+      [("refusal", $0)]
+    } value: { index in
       sum(loops) { $0.refusedByRefusal[index].value }
     }
     counter("requests_not_found_total", "Well-formed requests for another path.", sum(loops) { $0.notFound.value })
@@ -157,16 +168,18 @@ public struct MetricsPage {
   }
 
   /// One series a name, and `other` where something was counted beyond the names.
-  private mutating func indexed(_ name: String, _ label: String, _ names: [String], _ value: (Int) -> UInt64) {
+  private mutating func indexed(
+    _ name: String, _ names: [String], labels: (String) -> [(key: String, value: String)], value: (Int) -> UInt64
+  ) {
     let named = min(names.count, LoopCounters.indexLimit)
     for index in 0..<named {
-      sample(name, (label, names[index]), String(value(index)))
+      labelled(name, labels(names[index]), String(value(index)))
     }
     var other: UInt64 = 0
     for index in named..<LoopCounters.indexLimit {
       other &+= value(index)
     }
-    if other > 0 { sample(name, (label, "other"), String(other)) }
+    if other > 0 { labelled(name, labels("other"), String(other)) }
   }
 
   private mutating func head(_ name: String, _ help: String, _ type: String) {
@@ -174,9 +187,14 @@ public struct MetricsPage {
   }
 
   private mutating func sample(_ name: String, _ label: (key: String, value: String)?, _ value: String) {
+    labelled(name, label.map { [$0] } ?? [], value)
+  }
+
+  private mutating func labelled(_ name: String, _ labels: [(key: String, value: String)], _ value: String) {
     bytes += name.utf8
-    if let label {
-      bytes += "{\(label.key)=\"".utf8
+    for (index, label) in labels.enumerated() {
+      bytes += (index == 0 ? "{" : ",").utf8
+      bytes += "\(label.key)=\"".utf8
       for byte in label.value.utf8 {
         switch byte {
         case UInt8(ascii: "\\"), UInt8(ascii: "\""): bytes += [UInt8(ascii: "\\"), byte]
@@ -184,8 +202,9 @@ public struct MetricsPage {
         default: bytes.append(byte)
         }
       }
-      bytes += "\"}".utf8
+      bytes += "\"".utf8
     }
+    if !labels.isEmpty { bytes += "}".utf8 }
     bytes += " \(value)\n".utf8
   }
 }

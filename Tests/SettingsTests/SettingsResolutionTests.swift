@@ -26,6 +26,8 @@ private func line(_ flags: [String: String], _ environment: [String: String] = [
   #expect(settings.keysLocation.description == "https://acme.cloudflareaccess.com/cdn-cgi/access/certs")
   #expect(settings.listen == [.tcp(host: "0.0.0.0", port: 8000)])
   #expect(settings.admin == .tcp(host: "127.0.0.1", port: 8001))
+  #expect(settings.socketMode == 0o660)
+  #expect(settings.socketOwner == nil)
   #expect(settings.stateDirectory == nil)
   #expect(settings.leewaySeconds == 30)
   #expect(settings.require == .identity)

@@ -39,9 +39,9 @@ private func busyLoop() -> LoopCounters {
   let lines = Set(page([busyLoop(), busyLoop(), LoopCounters()], dropped: 7))
   for line in [
     #"access_gateway_build_info{version="1.2.3"} 1"#,
-    #"access_gateway_requests_total{outcome="allow"} 6"#,
-    #"access_gateway_requests_total{outcome="missing"} 0"#,
-    #"access_gateway_requests_total{outcome="expired"} 2"#,
+    #"access_gateway_requests_total{verdict="allow",reason=""} 6"#,
+    #"access_gateway_requests_total{verdict="deny",reason="missing"} 0"#,
+    #"access_gateway_requests_total{verdict="deny",reason="expired"} 2"#,
     #"access_gateway_heads_refused_total{refusal="bare_lf"} 0"#,
     #"access_gateway_heads_refused_total{refusal="a\"b\\c\nd"} 2"#,
     "access_gateway_requests_not_found_total 2",
@@ -107,12 +107,12 @@ private func busyLoop() -> LoopCounters {
   for reason in [-1, 2, 31, 32, Int.max, Int.min] { loop.countDenied(reason: reason) }
   let lines = page([loop]).filter { $0.hasPrefix("access_gateway_requests_total") }
   #expect(lines.count == 4)
-  #expect(lines.last == #"access_gateway_requests_total{outcome="other"} 6"#)
+  #expect(lines.last == #"access_gateway_requests_total{verdict="deny",reason="other"} 6"#)
   let tooMany = MetricNames(reasons: (0..<40).map { "r\($0)" }, refusals: [])
   let bytes = MetricsPage.render(
     loops: [loop], shared: SharedCounters(), names: tooMany, logLinesDropped: 0, process: ProcessFigures(), version: "1"
   )
-  #expect(String(decoding: bytes, as: UTF8.self).contains(#"{outcome="r31"} 5"#))
+  #expect(String(decoding: bytes, as: UTF8.self).contains(#"{verdict="deny",reason="r31"} 5"#))
 }
 
 @Test func `figures of this process are plausible, and left out where unknown`() throws {
@@ -138,7 +138,7 @@ private func busyLoop() -> LoopCounters {
     }
   }.value
   let lines = page([loop])
-  #expect(lines.contains(#"access_gateway_requests_total{outcome="allow"} 10000"#))
+  #expect(lines.contains(#"access_gateway_requests_total{verdict="allow",reason=""} 10000"#))
   #expect(lines.contains("access_gateway_request_duration_seconds_sum 0.00001"))
 }
 

@@ -10,6 +10,8 @@ struct SettingsFlags: ParsableArguments {
   @Option(name: flag(.keysURL), help: help(.keysURL)) var keysURL: String?
   @Option(name: flag(.listen), help: help(.listen)) var listen: String?
   @Option(name: flag(.admin), help: help(.admin)) var admin: String?
+  @Option(name: flag(.socketMode), help: help(.socketMode)) var socketMode: String?
+  @Option(name: flag(.socketOwner), help: help(.socketOwner)) var socketOwner: String?
   @Option(name: flag(.stateDir), help: help(.stateDir)) var stateDir: String?
   @Option(name: flag(.leeway), help: help(.leeway)) var leeway: String?
   @Option(name: flag(.require), help: help(.require)) var require: String?
@@ -44,6 +46,8 @@ struct SettingsFlags: ParsableArguments {
     case .keysURL: keysURL
     case .listen: listen
     case .admin: admin
+    case .socketMode: socketMode
+    case .socketOwner: socketOwner
     case .stateDir: stateDir
     case .leeway: leeway
     case .require: require

@@ -14,6 +14,7 @@ final class AdminHandler: RequestHandler {
   private let log: Log
   private let readiness: () -> Readiness
   private let page: () -> [UInt8]
+  private var acceptLimit = RateLimit(perSecond: 1, burst: 1)
 
   /// - Parameters:
   ///   - readiness: the state of now.
@@ -70,6 +71,7 @@ final class AdminHandler: RequestHandler {
   func connectionOpened() {}
   func connectionClosed() {}
   func acceptFailed(_ error: SystemError) {
+    guard case .write = acceptLimit.admit(atMilliseconds: Int(Clock.monotonicMilliseconds)) else { return }
     log.error("accept_failed", ("listener", "admin"), ("error", .string(error.description)))
   }
 }

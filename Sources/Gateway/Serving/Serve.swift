@@ -58,6 +58,8 @@ final class RunningGateway {
     self.whenReady = whenReady
     self.settings = settings
     self.log = log
+    OpenSSLLibrary.keepThroughExit()
+    LibeventLog.install(log)
     raiseDescriptorLimit()
     loop = try EventLoop()
     events = try Mailbox()
@@ -80,25 +82,26 @@ final class RunningGateway {
   }
 
   func run() throws(SystemError) -> Int32 {
-    let sockets = try openSockets()
+    var sockets = try ListeningSockets(settings, inherited: ListenSocket.inherited(environment: processEnvironment()))
     let signals = try SignalSource(on: loop) { [unowned self] in received($0) }
     let ears = events.attach(to: loop) { [unowned self] in happened($0) }
-    try startAdmin()
+    try startAdmin(on: sockets.takeAdmin())
     var limits = ServerLimits()
     limits.head = HeadLimits(maxHeadBytes: settings.maxHeadBytes)
     limits.headTimeout = Int64(settings.headerTimeoutSeconds) * 1000
     limits.idleTimeout = Int64(settings.idleTimeoutSeconds) * 1000
-    let budget = ConnectionBudget(limit: settings.maxConnections)
+    let budget = ConnectionBudget(limit: connectionsThatFit())
     for number in 0..<settings.eventLoops {
       let events = events
       try ServingLoop.start(
-        number: number, parts: parts, sockets: sockets.map { $0[number] }, limits: limits, budget: budget,
+        number: number, parts: parts, sockets: sockets.serving.map { $0[number] }, limits: limits, budget: budget,
         counters: counters[number], mailbox: mailboxes[number], poolWakeUp: wakeUps[number],
         drained: { events.post(.loopDrained) }, failed: { events.post(.loopFailed($0)) })
     }
+    let addresses = sockets.addresses
     log.info(
       "started", ("version", .string(programVersion)),
-      ("listen", .string(sockets.map { $0[0].address.description }.joined(separator: ","))),
+      ("listen", .string(addresses.map(\.description).joined(separator: ","))),
       ("issuer", .string(settings.issuer)), ("keys_url", .string(settings.keysLocation.description)),
       ("event_loops", .int(settings.eventLoops)), ("verify_workers", .int(settings.verifyWorkers)))
     let source = KeySource(settings, on: loop, bell: parts.bell, shared: shared, log: log) { [unowned self] keys in
@@ -106,7 +109,7 @@ final class RunningGateway {
       for mailbox in mailboxes { mailbox.post(.keys(keys)) }
       if keys != nil, let tell = whenReady {
         whenReady = nil
-        tell(sockets.map { $0[0].address })
+        tell(addresses)
       }
     }
     keySource = source
@@ -117,23 +120,30 @@ final class RunningGateway {
     return exitCode
   }
 
-  /// For each address a socket for each loop: bound side by side (SO_REUSEPORT), or the same one for `unix:`.
-  private func openSockets() throws(SystemError) -> [[ListenSocket]] {
-    var sockets: [[ListenSocket]] = []
-    for address in settings.listen {
-      let first = try ListenSocket.open(ListenAddress(address))
-      var row = [first]
-      // Port 0 was the kernel's choice for the first; the others join it there.
-      while row.count < settings.eventLoops { row.append(try first.sibling()) }
-      sockets.append(row)
+  /// The bound on connections: `max_connections`, or less where the system grants too few descriptors for that. Running
+  /// out of them would leave new connections waiting in the kernel; at the bound an idle one makes room.
+  private func connectionsThatFit() -> Int {
+    var limit = rlimit()
+    // Safe: the call fills one struct of this frame.
+    guard unsafe getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else {
+      return settings.maxConnections
     }
-    return sockets
+    let granted = Int(clamping: limit.rlim_cur)
+    let inUse = (0..<Int32(clamping: min(granted, 1024))).count { fcntl($0, F_GETFD) >= 0 }
+    // What is still to come: a few for each loop, the fetch of keys, and the admin's own connections.
+    let fit = max(granted - inUse - settings.eventLoops * 6 - 16, 1)
+    guard fit < settings.maxConnections else { return settings.maxConnections }
+    log.warning(
+      "connections_limited", ("max_connections", .int(settings.maxConnections)), ("connections", .int(fit)),
+      ("descriptors", .int(granted)))
+    return fit
   }
 
-  private func startAdmin() throws(SystemError) {
-    guard let address = settings.admin else { return }
+  private func startAdmin(on socket: ListenSocket?) throws(SystemError) {
+    guard let socket else { return }
     let names = MetricNames(
-      reasons: Reason.allCases.map { "\($0.name)" }, refusals: Refusal.allCases.map { "\($0.name)" })
+      reasons: Reason.allCases.map { "\($0.name)" }, refusals: Refusal.allCases.map { "\($0.name)" },
+      undecided: Set([Reason.keysUnavailable, .overloaded].map { "\($0.name)" }))
     let handler = AdminHandler(
       log: log,
       readiness: { [unowned self] in
@@ -149,7 +159,6 @@ final class RunningGateway {
     // A bound of its own: nobody who fills the gateway's listeners can lock the operator out.
     let server = try HTTPServer(
       on: loop, limits: ServerLimits(), budget: ConnectionBudget(limit: 256), handler: handler)
-    let socket = try ListenSocket.open(ListenAddress(address))
     try server.accept(on: socket)
     log.info("admin", ("listen", .string(socket.address.description)))
     admin = server
@@ -198,15 +207,6 @@ private func raiseDescriptorLimit() {
   guard unsafe getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return }
   limit.rlim_cur = limit.rlim_max
   _ = unsafe setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
-}
-
-extension ListenAddress {
-  init(_ address: NetworkAddress) {
-    switch address {
-    case .tcp(let host, let port): self = .tcp(host: host, port: port)
-    case .unix(let path): self = .unix(path: path)
-    }
-  }
 }
 
 extension Expectations {
