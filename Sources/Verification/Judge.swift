@@ -20,7 +20,7 @@ public enum Verdict: Sendable, Equatable {
 
 /// When a verified token may be served from memory, in seconds since 1970: from `validFrom`, and before `refuseFrom`.
 public struct Validity: Sendable, Equatable, BitwiseCopyable {
-  /// `nbf` less the leeway; 0 without `nbf`.
+  /// `nbf` or `iat`, whichever is later, less the leeway: a clock that is set back makes both lie ahead again.
   public let validFrom: Double
   /// `exp` plus the leeway: at this very moment the token is refused.
   public let refuseFrom: Double
@@ -75,7 +75,7 @@ public struct Judge: Sendable {
   /// How long the token last read by `reader` may be served once it is verified; nil without a token or its `exp`.
   public func validity(of reader: borrowing TokenReader) -> Validity? {
     guard let expires = reader.expires else { return nil }
-    let validFrom = reader.notBefore.map { $0 - expectations.leeway } ?? 0
-    return Validity(validFrom: validFrom, refuseFrom: expires + expectations.leeway)
+    let begins = max(reader.notBefore ?? 0, reader.issuedAt ?? 0)
+    return Validity(validFrom: begins - expectations.leeway, refuseFrom: expires + expectations.leeway)
   }
 }
