@@ -9,7 +9,7 @@
 //     -r N     open loop: N requests a second at even distances; a request is timed from the moment at which it was due,
 //              so a server that stalls pays for all that came due meanwhile (no coordinated omission)
 //     -x       a new connection for each request, closed by the client after the reply
-//     -t FILE  one token a line, all of one length, taken in turn; -k N: only the first N
+//     -t FILE  one token a line, all of one length, taken in turn; -k N: only the first N; -o N: begin with number N
 //     -p PIDS  processes whose CPU time is summed (comma)
 //     -a       hold: after the span print, keep the connections until stdin ends (to weigh the server)
 //
@@ -321,7 +321,7 @@ static char *slurp(const char *path, size_t *length, int map) {
 int main(int argc, char **argv) {
   size_t limit = 0;
   int hold = 0;
-  for (int option; (option = getopt(argc, argv, "c:d:n:w:r:xt:k:p:a")) != -1;) {
+  for (int option; (option = getopt(argc, argv, "c:d:n:w:r:xt:k:o:p:a")) != -1;) {
     size_t length;
     switch (option) {
       case 'c': count = atoi(optarg); break;
@@ -332,6 +332,7 @@ int main(int argc, char **argv) {
       case 'x': one_each = 1; break;
       case 'a': hold = 1; break;
       case 'k': limit = strtoull(optarg, NULL, 10); break;
+      case 'o': token_next = strtoull(optarg, NULL, 10); break;
       case 't':
         tokens = slurp(optarg, &length, 1);
         char *end = memchr(tokens, '\n', length);
@@ -348,6 +349,7 @@ int main(int argc, char **argv) {
   }
   if (argc - optind != 2 || count < 1) return 64;
   if (limit && limit < token_count) token_count = limit;
+  if (token_count) token_next %= token_count;
   port = atoi(argv[optind]);
   size_t length;
   prefix = slurp(argv[optind + 1], &length, 0);

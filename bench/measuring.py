@@ -222,13 +222,15 @@ class Wrong(Exception):
 
 
 def load(port, text, *, pids=(), tokens=None, limit=None, seconds=1.0, connections=64, rate=None, new=False,
-         requests=None, warm=0.0, expect=(200,), core=LOAD_CORE):
+         requests=None, offset=0, warm=0.0, expect=(200,), core=LOAD_CORE):
     """One run of the load generator; its result, with `cpu_us` a request and `rate` added."""
     arguments = [*(["taskset", "-c", core] if core else []), BUILD / "load", "-c", connections, "-d", seconds]
     if tokens:
         arguments += ["-t", tokens]
     if limit:
         arguments += ["-k", limit]
+    if offset:
+        arguments += ["-o", offset]
     if rate:
         arguments += ["-r", f"{rate:.1f}"]
     if new:
