@@ -24,18 +24,20 @@ let package = Package(
     .systemLibrary(name: "CEvent", pkgConfig: "libevent_openssl", providers: [.apt(["libevent-dev"])]),
     .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
 
+    .target(name: "Locking", swiftSettings: strict),
     .target(name: "HTTPSyntax", swiftSettings: strict),
     .target(name: "Token", swiftSettings: strict),
     .target(
       name: "Verification", dependencies: ["Token", "COpenSSL"], cSettings: [gnuSource], swiftSettings: strict),
-    .target(name: "Issuer", dependencies: ["COpenSSL"], cSettings: [gnuSource], swiftSettings: strict),
+    .target(name: "Issuer", dependencies: ["COpenSSL", "Locking"], cSettings: [gnuSource], swiftSettings: strict),
     .target(
-      name: "EventHTTP", dependencies: ["CEvent", "COpenSSL", "HTTPSyntax"], cSettings: [gnuSource],
+      name: "EventHTTP", dependencies: ["CEvent", "COpenSSL", "HTTPSyntax", "Locking"], cSettings: [gnuSource],
       swiftSettings: strict),
     .target(
-      name: "VerificationPool", dependencies: ["Verification"], cSettings: [gnuSource], swiftSettings: strict),
+      name: "VerificationPool", dependencies: ["Verification", "Locking"], cSettings: [gnuSource], swiftSettings: strict
+    ),
     .target(name: "Settings", swiftSettings: strict),
-    .target(name: "Telemetry", cSettings: [gnuSource], swiftSettings: strict),
+    .target(name: "Telemetry", dependencies: ["Locking"], cSettings: [gnuSource], swiftSettings: strict),
     .executableTarget(
       name: "Gateway",
       dependencies: [
@@ -50,7 +52,8 @@ let package = Package(
       name: "VerificationTests", dependencies: ["Verification", "Token", "Issuer"], cSettings: [gnuSource],
       swiftSettings: strict),
     .testTarget(name: "SettingsTests", dependencies: ["Settings"], swiftSettings: strict),
-    .testTarget(name: "EventHTTPTests", dependencies: ["EventHTTP"], cSettings: [gnuSource], swiftSettings: strict),
+    .testTarget(
+      name: "EventHTTPTests", dependencies: ["EventHTTP", "CEvent"], cSettings: [gnuSource], swiftSettings: strict),
     .testTarget(
       name: "VerificationPoolTests", dependencies: ["VerificationPool", "Verification", "Token", "Issuer"],
       cSettings: [gnuSource], swiftSettings: strict),

@@ -39,18 +39,22 @@ import HTTPSyntax
   var isFresh = true
   /// Bytes thrown away since the write side was shut.
   var swallowed = 0
-  /// Watches the descriptor while a reply is stuck, or while lingering.
+  /// The gate's own event on the socket; libevent's read nothing.
+  var reading: OpaquePointer?
+  /// The client has closed its side.
+  var hasEnded = false
+  /// Watches the descriptor while a reply is stuck.
   var watch: DescriptorWatch?
   /// Index into the server's exchanges while one is pending, else -1.
   var exchange: Int32 = -1
-  /// While true, changes of the input buffer are the gate's own.
-  var editsInput = false
 
   // ConnectionList's alone.
-  var list: ConnectionList?
-  var previous: Unmanaged<Connection>?
-  var next: Unmanaged<Connection>?
+  var deadlineLinks = ConnectionLinks()
+  var silentLinks = ConnectionLinks()
   var deadline: Int64 = 0
+
+  /// The list whose timeout runs.
+  var list: ConnectionList? { deadlineLinks.list }
 
   init(server: HTTPServer, bufferevent: OpaquePointer) {
     self.server = server
@@ -58,54 +62,92 @@ import HTTPSyntax
   }
 }
 
+/// A connection's place in one list.
+@safe struct ConnectionLinks {
+  var list: ConnectionList?
+  var previous: Unmanaged<Connection>?
+  var next: Unmanaged<Connection>?
+}
+
 /// Connections with the same timeout, the earliest deadline first: appending keeps the order, so both ends are O(1).
 ///
-/// The links are unretained: a connection leaves its list before the server releases it (`HTTPServer.forget`).
+/// The links are unretained: a connection leaves its lists before the server releases it (`HTTPServer.forget`).
 @safe final class ConnectionList {
+  /// A connection may stand in one list of each kind.
+  enum Kind { case deadline, silent }
+
   let timeout: Int64
+  private let kind: Kind
+  private(set) var count = 0
   private var head: Unmanaged<Connection>?
   private var tail: Unmanaged<Connection>?
 
   /// - Parameter timeout: milliseconds that a connection may stay here.
-  init(timeout: Int64) { self.timeout = timeout }
+  init(timeout: Int64, _ kind: Kind = .deadline) {
+    self.timeout = timeout
+    self.kind = kind
+  }
 
   var first: Connection? { unsafe head?.takeUnretainedValue() }
 
+  /// When the first came, by the clock of the deadlines; `.max` where there is none.
+  var firstSince: Int64 { first.map { $0.deadline - timeout } ?? .max }
+
   func append(_ connection: Connection, now: Int64) {
-    let link = unsafe Unmanaged.passUnretained(connection)
-    connection.list = self
     connection.deadline = now + timeout
-    unsafe connection.next = nil
-    unsafe connection.previous = unsafe tail
+    append(connection)
+  }
+
+  /// Appends one whose deadline runs already and is no earlier than the last one's.
+  func append(_ connection: Connection) {
+    let link = unsafe Unmanaged.passUnretained(connection)
+    withLinks(of: connection) {
+      $0.list = self
+      unsafe $0.next = nil
+      unsafe $0.previous = unsafe tail
+    }
     if let last = unsafe tail {
-      unsafe last._withUnsafeGuaranteedRef { unsafe $0.next = link }
+      unsafe last._withUnsafeGuaranteedRef { withLinks(of: $0) { unsafe $0.next = link } }
     } else {
       unsafe head = link
     }
     unsafe tail = link
+    count += 1
   }
 
+  /// Takes out one that is in this list.
   func remove(_ connection: Connection) {
-    if let before = unsafe connection.previous {
-      unsafe before._withUnsafeGuaranteedRef { unsafe $0.next = unsafe connection.next }
-    } else {
-      unsafe head = unsafe connection.next
+    let old = withLinks(of: connection) { links in
+      let old = links
+      links = ConnectionLinks()
+      return old
     }
-    if let after = unsafe connection.next {
-      unsafe after._withUnsafeGuaranteedRef { unsafe $0.previous = unsafe connection.previous }
+    if let before = unsafe old.previous {
+      unsafe before._withUnsafeGuaranteedRef { withLinks(of: $0) { unsafe $0.next = unsafe old.next } }
     } else {
-      unsafe tail = unsafe connection.previous
+      unsafe head = unsafe old.next
     }
-    unsafe connection.previous = nil
-    unsafe connection.next = nil
-    connection.list = nil
+    if let after = unsafe old.next {
+      unsafe after._withUnsafeGuaranteedRef { withLinks(of: $0) { unsafe $0.previous = unsafe old.previous } }
+    } else {
+      unsafe tail = unsafe old.previous
+    }
+    count -= 1
+  }
+
+  @inline(__always)
+  private func withLinks<Result>(of connection: Connection, _ body: (inout ConnectionLinks) -> Result) -> Result {
+    switch kind {
+    case .deadline: body(&connection.deadlineLinks)
+    case .silent: body(&connection.silentLinks)
+    }
   }
 
   /// Calls `visit` for each; it may remove the one that it is given.
   func forEach(_ visit: (Connection) -> Void) {
-    var link = unsafe head
-    while let current = unsafe link?.takeUnretainedValue() {
-      unsafe link = unsafe current.next
+    var next = first
+    while let current = next {
+      next = withLinks(of: current) { unsafe $0.next?.takeUnretainedValue() }
       visit(current)
     }
   }

@@ -1,68 +1,78 @@
-// The gate: every byte of a client is judged here before evhttp could see it.
+// The gate: it reads every connection itself, and judges every byte of a client before anything else could.
 //
-// Invariant: when evhttp's read callback runs, its input buffer holds nothing, or one constant stub. The gate's
-// callback runs inside libevent's read (unfreeze, read, this, freeze, evhttp's callback), so whatever it leaves in the
-// buffer is what evhttp gets. It never frees a connection: that waits for the end of the turn (HTTPServer.settle).
+// Invariant: evhttp's bufferevents never read from a socket. libevent enables their reading when a connection starts and
+// after each reply; the gate disables it again in the same turn of the loop, before anything is polled (`adopt`,
+// `sendThroughEvhttp`, `resume`). So evhttp parses nothing but the constant stub. No connection is freed inside a
+// callback: that waits for the end of the turn (HTTPServer.settle).
 
 import CEvent
+import Glibc
 import HTTPSyntax
 
-enum Gate {
-  /// Puts the gate between the socket and evhttp.
-  static func install(_ connection: Connection) {
-    let input = unsafe bufferevent_get_input(connection.bufferevent)
-    unsafe evbuffer_add_cb(input, bytesArrived, Unmanaged.passUnretained(connection).toOpaque())
-  }
-
-  /// The connection is about to be freed.
-  static func remove(_ connection: Connection) {
-    let input = unsafe bufferevent_get_input(connection.bufferevent)
-    unsafe evbuffer_remove_cb(input, bytesArrived, Unmanaged.passUnretained(connection).toOpaque())
-  }
-
-  /// What evhttp gets in place of a head that must wait: constant, so that it parses nothing a client wrote. The
-  /// request's own method, version and persistence are the gate's to know.
-  static let stub = Array("GET / HTTP/1.1\r\n\r\n".utf8)
-}
-
-/// libevent's evbuffer callback: called for each change, the gate's own drains too.
-private func bytesArrived(
-  _ input: OpaquePointer?, _ info: UnsafePointer<evbuffer_cb_info>?, _ context: UnsafeMutableRawPointer?
-) {
-  guard let input = unsafe input, let info = unsafe info, unsafe info.pointee.n_added > 0 else { return }
-  unsafe Unmanaged<Connection>.fromOpaque(context!)._withUnsafeGuaranteedRef { connection in
-    if !connection.editsInput { unsafe connection.server.read(connection, from: input) }
-  }
-}
+/// What evhttp gets in place of a head that must wait: constant, so that it parses nothing a client wrote. The request's
+/// own method, version and persistence are the gate's to know.
+private let stub = Array("GET / HTTP/1.1\r\n\r\n".utf8)
 
 extension HTTPServer {
-  /// New bytes are in the input buffer, and only new ones: the gate leaves none behind.
-  fileprivate func read(_ connection: Connection, from input: OpaquePointer) {
-    connection.editsInput = true
-    defer { connection.editsInput = false }
-    let count = unsafe evbuffer_get_length(input)
-    guard let start = unsafe evbuffer_pullup(input, -1) else { return close(connection) }
-    // The bytes stay where they are until the drain below, which nothing between can cause: only the gate drains.
-    let bytes = unsafe UnsafeBufferPointer(start: start, count: count).span
+  /// Starts reading a connection: evhttp has set it up, and from here on leaves its socket alone.
+  func startReading(_ connection: Connection) {
+    keepEvhttpFromReading(connection)
+    unsafe connection.reading = unsafe event_new(
+      loop.base, connection.descriptor, Int16(EV_READ | EV_PERSIST),
+      { _, _, context in
+        unsafe Unmanaged<Connection>.fromOpaque(context!)._withUnsafeGuaranteedRef { $0.server.readable($0) }
+      }, Unmanaged.passUnretained(connection).toOpaque())
+    resumeReading(connection)
+  }
+
+  /// What a client sends from here on waits in the kernel.
+  func pauseReading(_ connection: Connection) { _ = unsafe event_del(connection.reading) }
+
+  func resumeReading(_ connection: Connection) {
+    if !connection.hasEnded { _ = unsafe event_add(connection.reading, nil) }
+  }
+
+  /// libevent has enabled the bufferevent's reading; see the invariant above.
+  func keepEvhttpFromReading(_ connection: Connection) {
+    unsafe bufferevent_disable(connection.bufferevent, Int16(EV_READ))
+  }
+
+  /// The socket has bytes, has ended, or has failed.
+  private func readable(_ connection: Connection) {
+    let count = unsafe recv(connection.descriptor, input.baseAddress, input.count, 0)
+    guard count > 0 else {
+      if count < 0 && (errno == EAGAIN || errno == EINTR) { return }
+      return ended(connection, isClean: count == 0)
+    }
+    // The bytes stay as they are while they are looked at: only this function writes there, and it is not re-entered.
+    let bytes = unsafe UnsafeBufferPointer(start: input.baseAddress, count: count).span
+    if connection.isFresh { isSilentNoMore(connection) }
     switch connection.state {
     case .idle:
       let consumed = answerHeads(connection, bytes)
       if consumed < count { stage(connection, bytes.extracting(consumed..<count)) }
+      handInStub(connection)
     case .partial:
       connection.staged.append(copying: bytes)
       answerStaged(connection)
     case .waiting, .replying:
       connection.staged.append(copying: bytes)
-      // A client that goes on sending while its reply is on the way waits in the kernel from here on; evhttp reads
-      // again when it starts the next request.
-      if connection.staged.count > limits.head.maxHeadBytes {
-        unsafe bufferevent_disable(connection.bufferevent, Int16(EV_READ))
-      }
-    case .lingering, .closing:
-      break
+      // A client that goes on sending while its reply is on the way waits in the kernel from here on.
+      if connection.staged.count > limits.head.maxHeadBytes { pauseReading(connection) }
+    case .lingering:
+      connection.swallowed += count
+      if connection.swallowed > limits.lingerBytes { close(connection) }
+    case .closing: break
     }
-    unsafe evbuffer_drain(input, count)
-    if connection.state == .waiting && stubbed === connection { unsafe evbuffer_add(input, Gate.stub, Gate.stub.count) }
+  }
+
+  /// The client sends no more. What it has asked is still answered, a request that waits and those behind it: half a
+  /// close is no leaving (RFC 9112 section 9.6).
+  private func ended(_ connection: Connection, isClean: Bool) {
+    guard isClean, connection.state == .waiting || connection.state == .replying else { return close(connection) }
+    connection.hasEnded = true
+    if connection.staged.isEmpty { connection.closesAfterReply = true }
+    pauseReading(connection)
   }
 
   /// Answers the heads that stand in `bytes`, one after the other, until the bytes end or a request must wait.
@@ -82,6 +92,10 @@ extension HTTPServer {
       case .complete:
         answerHead(connection, bytes.extracting(done..<done + head.length))
         done += head.length
+        if wire.count >= limits.wireBytes, connection.state == .idle, !connection.closesAfterReply {
+          flush(connection)
+          wire.removeAll(keepingCapacity: true)
+        }
       }
     }
     flush(connection)
@@ -132,11 +146,16 @@ extension HTTPServer {
   /// More bytes of a head are staged.
   private func answerStaged(_ connection: Connection) {
     guard scanStaged(connection) else { return }
+    connection.state = .idle
+    answerWhatIsStaged(connection)
+  }
+
+  private func answerWhatIsStaged(_ connection: Connection) {
     let bytes = connection.staged
     connection.staged = []
-    connection.state = .idle
     let consumed = answerHeads(connection, bytes.span)
     if consumed < bytes.count { stage(connection, bytes.span.extracting(consumed..<bytes.count)) }
+    handInStub(connection)
   }
 
   /// True when the staged bytes are ready to be judged: a whole head, or bytes that no head may hold.
@@ -162,28 +181,27 @@ extension HTTPServer {
 
   /// A reply that went through evhttp, or that was stuck, is out: the next head, if one is here already.
   func resume(_ connection: Connection) {
+    keepEvhttpFromReading(connection)
+    if connection.closesAfterReply { return linger(connection) }
     connection.state = .idle
     move(connection, to: idle)
-    unsafe bufferevent_enable(connection.bufferevent, Int16(EV_READ))
-    guard !connection.staged.isEmpty else {
-      if isDraining { close(connection) }
-      return
+    resumeReading(connection)
+    if !connection.staged.isEmpty {
+      answerWhatIsStaged(connection)
+    } else if isDraining {
+      close(connection)
     }
-    let bytes = connection.staged
-    connection.staged = []
-    let consumed = answerHeads(connection, bytes.span)
-    if consumed < bytes.count { stage(connection, bytes.span.extracting(consumed..<bytes.count)) }
-    if connection.state == .waiting && stubbed === connection { insertStub(connection) }
+    // The rest of a head will never come, and neither will another.
+    if connection.hasEnded, connection.state == .idle || connection.state == .partial { close(connection) }
   }
 
-  /// Hands evhttp a stub outside of a read: the buffer's end is frozen there, and its callback must be run.
-  private func insertStub(_ connection: Connection) {
+  /// Lets evhttp carry a request that waits. Its input's end is frozen outside of a read, and its callback must be run.
+  private func handInStub(_ connection: Connection) {
+    guard stubbed === connection else { return }
     let input = unsafe bufferevent_get_input(connection.bufferevent)
-    connection.editsInput = true
     unsafe evbuffer_unfreeze(input, 0)
-    unsafe evbuffer_add(input, Gate.stub, Gate.stub.count)
+    unsafe evbuffer_add(input, stub, stub.count)
     unsafe evbuffer_freeze(input, 0)
-    connection.editsInput = false
     unsafe bufferevent_trigger(connection.bufferevent, Int16(EV_READ), 0)
   }
 }

@@ -4,6 +4,7 @@
 import CEvent
 import Glibc
 import HTTPSyntax
+import Locking
 import Synchronization
 
 /// What a handler made of a request.
@@ -55,17 +56,14 @@ public struct ServerLimits: Sendable {
   public var lingerTimeout: Int64 = 2_000
   /// Bytes that are read and thrown away while lingering.
   public var lingerBytes = 1 << 20
+  /// Bytes of replies to pipelined requests that are put together before they are sent: what a client that reads none
+  /// can make the server keep.
+  public var wireBytes = 16_384
+  /// Connections beyond the bound that may linger over their 503.
+  public var refusedAtOnce = 64
+  /// On drain, how long idle connections are left open, so that a request that is on its way to one is answered.
+  public var drainGrace: Int64 = 1_000
   public init() {}
-}
-
-/// Counts connections over all the loops of a process against one bound.
-public final class ConnectionBudget: Sendable {
-  public let limit: Int
-  private let open = Atomic<Int>(0)
-  public init(limit: Int) { self.limit = limit }
-  /// Counts one in; false: that is one too many (it is counted all the same, `leave` takes it out).
-  func enter() -> Bool { open.add(1, ordering: .relaxed).newValue <= limit }
-  func leave() { open.subtract(1, ordering: .relaxed) }
 }
 
 /// An HTTP/1.1 server on one event loop.
@@ -88,14 +86,19 @@ public final class ConnectionBudget: Sendable {
   /// The connection whose stub evhttp is about to parse.
   var stubbed: Connection?
   var exchanges = ExchangeTable()
-  /// Where bytes go that nobody will look at.
-  var discarded = [UInt8](repeating: 0, count: 4096)
+  /// Where sockets are read into: one buffer for all connections, since each read is judged or staged at once.
+  let input = UnsafeMutableBufferPointer<UInt8>.allocate(capacity: 64 * 1024)
 
   // Deadlines.
   let awaitingHead: ConnectionList
   let idle: ConnectionList
   let writing: ConnectionList
   let lingering: ConnectionList
+  /// New connections that have sent nothing; they are in `awaitingHead` too.
+  let silent: ConnectionList
+  private let ledger: IdleLedger
+  /// Idle connections that another loop may have, and that this one does not have any more.
+  private var owed = 0
   private var deadlineTimer: LoopTimer?
   private var deadlineDue = Int64.max
 
@@ -106,12 +109,13 @@ public final class ConnectionBudget: Sendable {
   private var soon: LoopTimer?
   private var acceptResume: LoopTimer?
   private var failuresAttachment: WakeUp.Attachment?
+  private var claimsAttachment: WakeUp.Attachment?
 
   public private(set) var openConnections = 0
   public private(set) var isDraining = false
   private var onDrained: (() -> Void)?
   private var drainAccepting: LoopTimer?
-  private var drainFresh: LoopTimer?
+  private var drainIdle: LoopTimer?
 
   /// - Parameters:
   ///   - handler: retained.
@@ -129,6 +133,8 @@ public final class ConnectionBudget: Sendable {
     idle = ConnectionList(timeout: limits.idleTimeout)
     writing = ConnectionList(timeout: limits.writeTimeout)
     lingering = ConnectionList(timeout: limits.lingerTimeout)
+    silent = ConnectionList(timeout: limits.headTimeout, .silent)
+    ledger = try IdleLedger()
     wire.reserveCapacity(4096)
     // Should a byte of ours ever be misread, evhttp has bounds of its own.
     unsafe evhttp_set_max_headers_size(evhttp, 4096)
@@ -150,6 +156,12 @@ public final class ConnectionBudget: Sendable {
       guard !isDraining else { return }
       for listener in listeners { listener.enable() }
     }
+    claimsAttachment = ledger.wakeUp.attach(to: loop) { [unowned self] in
+      owed += ledger.takeClaims()
+      payWhatIsOwed()
+      settleSoon()
+    }
+    budget.join(ledger)
     let failures = try Mailbox<SystemError>()
     failuresAttachment = failures.attach(to: loop) { [unowned self] in acceptFailed($0) }
     let address = UInt(bitPattern: evhttp)
@@ -157,9 +169,11 @@ public final class ConnectionBudget: Sendable {
   }
 
   deinit {
+    budget.part(ledger)
     let address = unsafe UInt(bitPattern: evhttp)
     acceptFailures.withLock { _ = $0.removeValue(forKey: address) }
     unsafe evhttp_free(evhttp)
+    unsafe input.deallocate()
   }
 
   /// Accepts on a socket from now on, and owns it.
@@ -187,9 +201,9 @@ public final class ConnectionBudget: Sendable {
 
   /// evhttp asks for the bufferevent of a connection that it has accepted.
   private func makeBufferevent() -> OpaquePointer? {
-    guard let made = unsafe bufferevent_socket_new(loop.base, -1, 0) else { return nil }
+    // Without one from here, evhttp would make its own, and read it past the gate.
+    guard let made = unsafe bufferevent_socket_new(loop.base, -1, 0) else { fatalError("out of memory") }
     let connection = unsafe Connection(server: self, bufferevent: made)
-    Gate.install(connection)
     _ = unsafe Unmanaged.passRetained(connection)
     adoptions.append(connection)
     settleSoon()
@@ -211,28 +225,67 @@ public final class ConnectionBudget: Sendable {
         unsafe connection._withUnsafeGuaranteedRef { $0.server.forget($0) }
         unsafe connection.release()
       }, Unmanaged.passUnretained(connection).toOpaque())
+    startReading(connection)
     openConnections += 1
     handler.connectionOpened()
-    move(connection, to: awaitingHead)
-    if !budget.enter(), !closeLongestIdle() {
+    let isOneTooMany = !budget.enter()
+    if isOneTooMany, !makeRoom() {
       handler.refused(.tooManyConnections)
       refuse(connection, .tooManyConnections)
+      // Those that were refused linger, but not without bound.
+      if budget.excess > limits.refusedAtOnce, let oldest = lingering.first { close(oldest) }
+      return
     }
+    move(connection, to: awaitingHead)
+    silent.append(connection)
+    publishIdle()
   }
 
-  /// At the bound on connections, the one that has been idle for longest makes room.
+  /// At the bound on connections, the one that has been idle for longest is closed: between requests, or with none
+  /// sent yet. False when no loop has one.
+  private func makeRoom() -> Bool {
+    guard let loser = budget.longestIdle() else { return false }
+    if loser === ledger { return closeLongestIdle() }
+    loser.claim()
+    return true
+  }
+
   private func closeLongestIdle() -> Bool {
-    guard let victim = idle.first else { return false }
+    guard let victim = silent.firstSince < idle.firstSince ? silent.first : idle.first else { return false }
     close(victim)
     return true
   }
 
+  /// Closes as many idle connections as other loops have claimed here, as far as there are some and there is need.
+  private func payWhatIsOwed() {
+    while owed > 0 {
+      if budget.excess > 0, !closeLongestIdle() { return }
+      owed -= 1
+    }
+  }
+
+  /// Tells the other loops which idle connections are here.
+  func publishIdle() {
+    ledger.publish(count: idle.count + silent.count, since: min(idle.firstSince, silent.firstSince))
+    if owed > 0 { settleSoon() }
+  }
+
+  /// The first byte has come, or the connection ends.
+  func isSilentNoMore(_ connection: Connection) {
+    guard let list = connection.silentLinks.list else { return }
+    list.remove(connection)
+    publishIdle()
+  }
+
   /// evhttp closes a connection; nothing may use it afterwards.
   private func forget(_ connection: Connection) {
-    connection.list?.remove(connection)
+    // A connection may be queued for closing as evhttp closes it: it must not be freed twice.
+    unsafe connection.evhttpConnection = nil
+    leaveLists(connection)
     connection.watch = nil
     connection.state = .closing
-    Gate.remove(connection)
+    if let reading = unsafe connection.reading { unsafe event_free(reading) }
+    unsafe connection.reading = nil
     if connection.exchange >= 0 { exchanges.connectionIsGone(connection.exchange) }
     openConnections -= 1
     budget.leave()
@@ -244,10 +297,16 @@ public final class ConnectionBudget: Sendable {
   func close(_ connection: Connection) {
     guard connection.state != .closing else { return }
     connection.state = .closing
-    connection.list?.remove(connection)
+    leaveLists(connection)
     connection.watch = nil
+    pauseReading(connection)
     closures.append(connection)
     settleSoon()
+  }
+
+  private func leaveLists(_ connection: Connection) {
+    isSilentNoMore(connection)
+    move(connection, to: nil)
   }
 
   /// evhttp has written a reply; the connection takes its next request at the end of this turn.
@@ -263,6 +322,7 @@ public final class ConnectionBudget: Sendable {
     while let connection = completions.popLast() {
       if connection.state == .replying { resume(connection) }
     }
+    payWhatIsOwed()
     while let connection = closures.popLast() {
       // evhttp frees a request that it still holds with the connection; then nobody may answer it.
       if connection.exchange >= 0 { exchanges.requestIsGone(connection.exchange) }
@@ -278,9 +338,11 @@ public final class ConnectionBudget: Sendable {
 
   func move(_ connection: Connection, to list: ConnectionList?) {
     connection.list?.remove(connection)
-    guard let list else { return }
-    list.append(connection, now: loop.now)
-    if connection.deadline < deadlineDue { scheduleDeadlines(at: connection.deadline) }
+    if let list {
+      list.append(connection, now: loop.now)
+      if connection.deadline < deadlineDue { scheduleDeadlines(at: connection.deadline) }
+    }
+    publishIdle()
   }
 
   private func scheduleDeadlines(at due: Int64) {
@@ -309,14 +371,13 @@ public final class ConnectionBudget: Sendable {
 
   // MARK: - Drain
 
-  /// Stops accepting (what the kernel has already queued is taken), closes idle connections, answers the rest with
-  /// `Connection: close`, and calls `done` when no connection is left. New connections that have sent nothing are
-  /// given a second.
+  /// Stops accepting (what the kernel has already queued is taken), answers what comes with `Connection: close`, closes
+  /// connections that stay idle for `drainGrace` (closed at once, a proxy could have a request on its way to one), and
+  /// calls `done` when none is left.
   public func drain(_ done: @escaping () -> Void) {
     guard !isDraining else { return }
     isDraining = true
     onDrained = done
-    idle.forEach { close($0) }
     var turnsLeft = 200
     drainAccepting = LoopTimer(on: loop) { [unowned self] in
       turnsLeft -= 1
@@ -330,10 +391,11 @@ public final class ConnectionBudget: Sendable {
       }
     }
     drainAccepting?.fireSoon()
-    drainFresh = LoopTimer(on: loop) { [unowned self] in
-      awaitingHead.forEach { if $0.state == .idle { close($0) } }
+    drainIdle = LoopTimer(on: loop) { [unowned self] in
+      idle.forEach { close($0) }
+      silent.forEach { close($0) }
     }
-    drainFresh?.schedule(afterMilliseconds: 1_000)
+    drainIdle?.schedule(afterMilliseconds: limits.drainGrace)
   }
 }
 
@@ -360,4 +422,4 @@ public final class ConnectionBudget: Sendable {
 }
 
 /// Where a listener's failures are told, by the address of its evhttp: the C callback has no other way to its server.
-private let acceptFailures = Mutex<[UInt: Mailbox<SystemError>]>([:])
+private let acceptFailures = Locked<[UInt: Mailbox<SystemError>]>([:])

@@ -18,35 +18,63 @@ public enum ListenAddress: Equatable, Sendable, CustomStringConvertible {
   }
 }
 
+/// How a listening socket is made.
+public struct ListenOptions: Equatable, Sendable {
+  /// `[::]` takes IPv4 too (IPV6_V6ONLY off, whatever the system's default is).
+  public var takesBothFamilies = true
+  /// Permissions of a `unix:` socket's file: who may write it may connect.
+  public var mode: UInt32 = 0o660
+  /// Owner of a `unix:` socket's file; nil leaves the process's own.
+  public var user: UInt32?
+  /// Its group.
+  public var group: UInt32?
+  public init() {}
+}
+
 /// A listening socket. Whoever holds it may hand its descriptor to one server, which then owns and closes it.
 public struct ListenSocket: Sendable {
   /// Non-blocking and close-on-exec.
   public let descriptor: Int32
   /// As bound: the kernel's choice stands in place of port 0.
   public let address: ListenAddress
+  private let options: ListenOptions
+  /// Somebody else bound it (InheritedSockets.swift).
+  private let isInherited: Bool
+
+  init(descriptor: Int32, address: ListenAddress, options: ListenOptions = ListenOptions(), isInherited: Bool = false) {
+    self.descriptor = descriptor
+    self.address = address
+    self.options = options
+    self.isInherited = isInherited
+  }
 
   /// Opens, binds and listens.
   ///
   /// TCP sockets get SO_REUSEPORT, so that each event loop has its own and a new process can start beside an old one,
-  /// and TCP_NODELAY, which accepted connections inherit.
+  /// and TCP_NODELAY, which accepted connections inherit. A `unix:` socket takes the place of one that nobody listens
+  /// on any more; a living one, or a file of another kind, stays and is an error.
   /// - Throws: `SystemError` that names the step and the address.
-  public static func open(_ address: ListenAddress) throws(SystemError) -> ListenSocket {
+  public static func open(
+    _ address: ListenAddress, _ options: ListenOptions = ListenOptions()
+  ) throws(SystemError) -> ListenSocket {
     switch address {
-    case .tcp(let host, let port): try openTCP(host, port)
-    case .unix(let path): try openUnix(path)
+    case .tcp(let host, let port): try openTCP(host, port, options)
+    case .unix(let path): try openUnix(path, options)
     }
   }
 
-  /// Another socket for the same address, for another loop: bound beside this one, or, where the kernel has no
-  /// SO_REUSEPORT (`unix:`), the same socket under another descriptor.
+  /// Another socket for the same address, for another loop: bound beside this one, or, where that cannot be (`unix:`
+  /// has no SO_REUSEPORT, and an inherited one is not ours to bind), the same socket under another descriptor.
   public func sibling() throws(SystemError) -> ListenSocket {
-    guard case .unix = address else { return try .open(address) }
+    if case .tcp = address, !isInherited { return try .open(address, options) }
     let copy = fcntl(descriptor, F_DUPFD_CLOEXEC, 0)
     guard copy >= 0 else { throw SystemError("dup \(address)") }
-    return ListenSocket(descriptor: copy, address: address)
+    return ListenSocket(descriptor: copy, address: address, options: options, isInherited: isInherited)
   }
 
-  private static func openTCP(_ host: String, _ port: UInt16) throws(SystemError) -> ListenSocket {
+  private static func openTCP(
+    _ host: String, _ port: UInt16, _ options: ListenOptions
+  ) throws(SystemError) -> ListenSocket {
     let name = ListenAddress.tcp(host: host, port: port).description
     var hints = unsafe addrinfo()
     unsafe hints.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE
@@ -58,11 +86,15 @@ public struct ListenSocket: Sendable {
 
     let descriptor = try newSocket(unsafe info.pointee.ai_family)
     do throws(SystemError) {
-      for (level, option) in [
-        (SOL_SOCKET, SO_REUSEADDR), (SOL_SOCKET, SO_REUSEPORT), (Int32(IPPROTO_TCP), TCP_NODELAY),
-      ] {
-        var on: Int32 = 1
-        guard unsafe setsockopt(descriptor, level, option, &on, socklen_t(MemoryLayout<Int32>.size)) == 0 else {
+      var switches: [(Int32, Int32, Int32)] = [
+        (SOL_SOCKET, SO_REUSEADDR, 1), (SOL_SOCKET, SO_REUSEPORT, 1), (Int32(IPPROTO_TCP), TCP_NODELAY, 1),
+      ]
+      if unsafe info.pointee.ai_family == AF_INET6 {
+        switches.append((Int32(IPPROTO_IPV6), IPV6_V6ONLY, host == "::" && options.takesBothFamilies ? 0 : 1))
+      }
+      for (level, option, value) in switches {
+        var value = value
+        guard unsafe setsockopt(descriptor, level, option, &value, socklen_t(MemoryLayout<Int32>.size)) == 0 else {
           throw SystemError("setsockopt \(name)")
         }
       }
@@ -71,14 +103,15 @@ public struct ListenSocket: Sendable {
         throw SystemError("bind \(name)")
       }
       guard Glibc.listen(descriptor, backlog) == 0 else { throw SystemError("listen \(name)") }
-      return ListenSocket(descriptor: descriptor, address: .tcp(host: host, port: try boundPort(descriptor)))
+      let address = ListenAddress.tcp(host: host, port: try boundPort(descriptor))
+      return ListenSocket(descriptor: descriptor, address: address, options: options)
     } catch {
       close(descriptor)
       throw error
     }
   }
 
-  private static func openUnix(_ path: String) throws(SystemError) -> ListenSocket {
+  private static func openUnix(_ path: String, _ options: ListenOptions) throws(SystemError) -> ListenSocket {
     let name = "unix:\(path)"
     var address = sockaddr_un()
     address.sun_family = sa_family_t(AF_UNIX)
@@ -89,27 +122,47 @@ public struct ListenSocket: Sendable {
     unsafe withUnsafeMutableBytes(of: &address.sun_path) { unsafe $0.copyBytes(from: bytes) }
     let descriptor = try newSocket(AF_UNIX)
     let size = socklen_t(MemoryLayout<sockaddr_un>.size)
+    // The file is born with its mode, so that there is no moment in which it is wider. Nobody can connect before
+    // listen(2), so not before it has its owner either. Other threads make no files while the program starts.
+    let before = umask(~options.mode & 0o777)
     let bound = unsafe withUnsafePointer(to: &address) { pointer in
       unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { generic in
         let bindAddress = unsafe __CONST_SOCKADDR_ARG(__sockaddr__: generic)
         if unsafe bind(descriptor, bindAddress, size) == 0 { return true }
-        guard errno == EADDRINUSE, unsafe isStale(generic, size) else { return false }
+        guard errno == EADDRINUSE, unsafe isStale(path, generic, size) else {
+          errno = EADDRINUSE
+          return false
+        }
         _ = unsafe unlink(path)
         return unsafe bind(descriptor, bindAddress, size) == 0
       }
     }
-    guard bound, Glibc.listen(descriptor, backlog) == 0 else {
-      let error = SystemError("listen \(name)")
+    let bindError = errno
+    umask(before)
+    do throws(SystemError) {
+      guard bound else { throw SystemError("bind \(name)", code: bindError) }
+      if options.user != nil || options.group != nil {
+        guard unsafe lchown(path, options.user ?? uid_t.max, options.group ?? gid_t.max) == 0 else {
+          let error = SystemError("chown \(name)")
+          _ = unsafe unlink(path)
+          throw error
+        }
+      }
+      guard Glibc.listen(descriptor, backlog) == 0 else { throw SystemError("listen \(name)") }
+    } catch {
       close(descriptor)
       throw error
     }
-    return ListenSocket(descriptor: descriptor, address: .unix(path: path))
+    return ListenSocket(descriptor: descriptor, address: .unix(path: path), options: options)
   }
 
-  /// A socket file that nobody listens on any more: left by a process that died. A living one is never taken over.
-  private static func isStale(_ address: UnsafePointer<sockaddr>, _ size: socklen_t) -> Bool {
-    let probe = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
-    guard probe >= 0 else { return false }
+  /// A socket file that nobody listens on any more: left by a process that died. A living one is never taken over, nor
+  /// is a file of another kind: connecting to one is refused in the same words.
+  private static func isStale(_ path: String, _ address: UnsafePointer<sockaddr>, _ size: socklen_t) -> Bool {
+    var status = stat()
+    guard unsafe lstat(path, &status) == 0, status.st_mode & S_IFMT == S_IFSOCK else { return false }
+    // Non-blocking: at one that lives and has a full queue, connecting would wait.
+    guard let probe = try? newSocket(AF_UNIX) else { return false }
     defer { close(probe) }
     return unsafe connect(probe, __CONST_SOCKADDR_ARG(__sockaddr__: address), size) != 0 && errno == ECONNREFUSED
   }

@@ -14,7 +14,7 @@ extension HTTPServer {
       connection.unsent = Array(wire[sent...])
       if connection.state == .idle { connection.state = .replying }
       move(connection, to: writing)
-      unsafe bufferevent_disable(connection.bufferevent, Int16(EV_READ))
+      pauseReading(connection)
       watchForWriting(connection)
     } else if connection.closesAfterReply {
       linger(connection)
@@ -82,10 +82,13 @@ extension HTTPServer {
       return false
     }
     connection.exchange = -1
+    // It ends in this turn, and evhttp frees the request with it.
+    guard connection.state != .closing else { return false }
     reply.reset()
     write(&reply)
     connection.state = .replying
-    if let request = unsafe request, !pending.closes, !isDraining, connection.unsent.isEmpty {
+    let closes = pending.closes || connection.closesAfterReply || isDraining
+    if let request = unsafe request, !closes, connection.unsent.isEmpty {
       unsafe sendThroughEvhttp(connection, request, pending)
     } else {
       // evhttp would close at once, and the reply might not arrive; it keeps the request until the connection's end.
@@ -115,11 +118,11 @@ extension HTTPServer {
     move(connection, to: writing)
     let reason = unsafe UnsafeRawPointer(WireFormat.reason(reply.status).utf8Start).assumingMemoryBound(to: CChar.self)
     unsafe evhttp_send_reply(request, Int32(reply.status), reason, body)
+    keepEvhttpFromReading(connection)
     writeAtOnce(connection)
   }
 
-  /// evhttp waits for the loop to say that the socket is writable; a reply of a few hundred bytes need not. It also
-  /// leaves before a half-closed client's EOF can end the connection.
+  /// evhttp waits for the loop to say that the socket is writable; a reply of a few hundred bytes need not.
   private func writeAtOnce(_ connection: Connection) {
     let output = unsafe bufferevent_get_output(connection.bufferevent)
     unsafe evbuffer_unfreeze(output, 1)
@@ -171,21 +174,11 @@ extension HTTPServer {
   func linger(_ connection: Connection) {
     connection.state = .lingering
     connection.staged = []
+    connection.watch = nil
     unsafe bufferevent_disable(connection.bufferevent, Int16(EV_READ | EV_WRITE))
     shutdown(connection.descriptor, Int32(SHUT_WR))
+    if connection.hasEnded { return close(connection) }
+    resumeReading(connection)
     move(connection, to: lingering)
-    connection.watch = DescriptorWatch(connection.descriptor, for: EV_READ, on: loop) {
-      [unowned self, unowned connection] in
-      swallow(connection)
-    }
-  }
-
-  private func swallow(_ connection: Connection) {
-    let count = unsafe discarded.withUnsafeMutableBytes {
-      unsafe recv(connection.descriptor, $0.baseAddress, $0.count, 0)
-    }
-    if count < 0 && (errno == EAGAIN || errno == EINTR) { return }
-    connection.swallowed += max(count, 0)
-    if count <= 0 || connection.swallowed > limits.lingerBytes { close(connection) }
   }
 }

@@ -2,7 +2,7 @@
 
 import CEvent
 import Glibc
-import Synchronization
+import Locking
 
 /// Wakes a loop from any thread. Several notifications before the loop runs are one call.
 public final class WakeUp: Sendable {
@@ -43,7 +43,7 @@ public final class WakeUp: Sendable {
 
 /// Messages to a loop from any thread, in order. For rare things (new keys, drain): a message may allocate.
 public final class Mailbox<Message: Sendable>: Sendable {
-  private let messages = Mutex<[Message]>([])
+  private let messages = Locked<[Message]>([])
   private let wakeUp: WakeUp
 
   public init() throws(SystemError) { wakeUp = try WakeUp() }

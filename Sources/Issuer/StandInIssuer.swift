@@ -2,7 +2,7 @@
 // No sockets and no clock here: time is a parameter, the program serves the bytes.
 
 import COpenSSL
-import Synchronization
+import Locking
 
 /// Signs tokens and publishes keys as a team does. Thread-safe: one lock around the list of keys.
 public final class StandInIssuer: Sendable {
@@ -10,13 +10,13 @@ public final class StandInIssuer: Sendable {
   public let issuer: String
   /// What new keys sign with.
   public let algorithm: SigningAlgorithm
-  private let held: Mutex<[SigningKey]>
+  private let held: Locked<[SigningKey]>
 
   /// A team with one fresh key. Throws when OpenSSL can't make one.
   public init(issuer: String, algorithm: SigningAlgorithm = .rs256) throws(IssuerError) {
     self.issuer = issuer
     self.algorithm = algorithm
-    held = Mutex([try SigningKey.generate(algorithm)])
+    held = Locked([try SigningKey.generate(algorithm)])
   }
 
   /// A team with keys that exist, the current one first; at least one.
@@ -24,7 +24,7 @@ public final class StandInIssuer: Sendable {
     precondition(!keys.isEmpty, "an issuer without a key")
     self.issuer = issuer
     algorithm = keys[0].algorithm
-    held = Mutex(keys)
+    held = Locked(keys)
   }
 
   /// The keys that are published: the current one first, then the previous one.

@@ -5,14 +5,18 @@ extension GatewaySettings {
   /// given.
   public func text(of name: SettingName) -> String {
     switch name {
-    case .teamDomain: teamDomain ?? ""
-    case .issuer: issuer
-    case .keysURL: keysLocation.description
+    case .teamDomain: teamDomains.joined(separator: ",")
+    case .issuer: issuers.map(\.issuer).joined(separator: ",")
+    case .keysURL: issuers.joined { $0.keysLocation.description }
+    case .algorithms: issuers.joined { $0.algorithms.map(\.rawValue).joined(separator: "+") }
+    case .caFile: caFile ?? "system"
     case .listen: listen.map(\.description).joined(separator: ",")
     case .admin: admin?.description ?? "off"
+    case .socketMode: octalText(socketMode)
+    case .socketOwner: socketOwner?.description ?? "off"
     case .stateDir: stateDirectory ?? "off"
-    case .leeway: durationText(leewaySeconds)
-    case .require: require.rawValue
+    case .leeway: issuers.joined { durationText($0.leewaySeconds) }
+    case .require: issuers.joined(\.require.rawValue)
     case .unavailableStatus: String(unavailableStatus)
     case .exposeReason: exposeReason ? "on" : "off"
     case .keysRefresh: durationText(keysRefreshSeconds)
@@ -44,6 +48,12 @@ private func sizeText(_ bytes: Int) -> String {
     return String(bytes / factor) + suffix
   }
   return String(bytes)
+}
+
+/// Four digits.
+private func octalText(_ mode: UInt32) -> String {
+  let digits = String(mode, radix: 8)
+  return String(repeating: "0", count: max(4 - digits.utf8.count, 0)) + digits
 }
 
 extension SettingsTable {

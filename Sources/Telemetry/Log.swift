@@ -4,6 +4,7 @@
 // where the queue is full the line is dropped and counted.
 
 import Dispatch
+import Locking
 import Synchronization
 
 /// Writes log lines to a descriptor without ever making the caller wait for it. Any thread may call.
@@ -25,7 +26,7 @@ public final class Log: Sendable {
       var waiters: [(target: Int, wake: DispatchSemaphore)] = []
     }
 
-    let state = Mutex(State())
+    let state = Locked(State())
     let wakeWriter = DispatchSemaphore(value: 0)
     let droppedInAll = Atomic<Int>(0)
     let descriptor: Int32

@@ -5,7 +5,7 @@
 // loop that waits for it has let it go. So workers and loops read them without the lock.
 
 import Dispatch
-import Synchronization
+import Locking
 import Verification
 
 /// What became of a request for a verification.
@@ -39,7 +39,7 @@ public final class VerificationPool: Sendable {
     var keysTurn = 0
   }
 
-  private let state: Mutex<State>
+  private let state: Locked<State>
   private let work = DispatchSemaphore(value: 0)
   private let wake: [@Sendable () -> Void]
   private let cells: [Cell]
@@ -58,7 +58,7 @@ public final class VerificationPool: Sendable {
     while bucketCount < count * 2 { bucketCount *= 2 }
     self.cells = cells
     self.wake = wake
-    state = Mutex(
+    state = Locked(
       State(
         cells: cells, free: Array((0..<count).reversed()), queue: Array(repeating: -1, count: count),
         buckets: Array(repeating: -1, count: bucketCount),
@@ -134,9 +134,9 @@ public final class VerificationPool: Sendable {
   }
 
   /// Workers hold on to contexts of these keys only, from their next verification on.
-  public func use(_ keys: KeySet?) {
+  public func use(_ keys: [KeySet]) {
     state.withLock { state in
-      state.keys = keys.map { [$0] } ?? []
+      state.keys = keys
       state.keysTurn += 1
     }
   }

@@ -39,7 +39,7 @@ final class RunningGateway {
   private let wakeUps: [WakeUp]
   private let parts: ServingParts
   private let events: Mailbox<ControlEvent>
-  private var keySource: KeySource?
+  private var keys: KeySources?
   private var admin: HTTPServer?
   private var loopsServing: Int
   private var isDraining = false
@@ -58,6 +58,8 @@ final class RunningGateway {
     self.whenReady = whenReady
     self.settings = settings
     self.log = log
+    OpenSSLLibrary.keepThroughExit()
+    LibeventLog.install(log)
     raiseDescriptorLimit()
     loop = try EventLoop()
     events = try Mailbox()
@@ -74,82 +76,101 @@ final class RunningGateway {
     let pool = VerificationPool(
       cells: ServingParts.poolCells, workers: settings.verifyWorkers,
       wake: wakeUps.map { wakeUp in { wakeUp.notify() } })
+    var bells: [UnknownKidBell] = []
+    for _ in settings.issuers { bells.append(try UnknownKidBell()) }
     parts = ServingParts(
-      settings: settings, judge: Judge(Expectations(settings)), pool: pool, bell: try UnknownKidBell(shared),
+      settings: settings, judge: Judge(settings.issuers.map { Expectations($0) }), pool: pool, bells: bells,
       shared: shared, log: log)
   }
 
   func run() throws(SystemError) -> Int32 {
-    let sockets = try openSockets()
+    var sockets = try ListeningSockets(settings, inherited: ListenSocket.inherited(environment: processEnvironment()))
     let signals = try SignalSource(on: loop) { [unowned self] in received($0) }
     let ears = events.attach(to: loop) { [unowned self] in happened($0) }
-    try startAdmin()
+    try startAdmin(on: sockets.takeAdmin())
     var limits = ServerLimits()
     limits.head = HeadLimits(maxHeadBytes: settings.maxHeadBytes)
     limits.headTimeout = Int64(settings.headerTimeoutSeconds) * 1000
     limits.idleTimeout = Int64(settings.idleTimeoutSeconds) * 1000
-    let budget = ConnectionBudget(limit: settings.maxConnections)
+    let budget = ConnectionBudget(limit: connectionsThatFit())
+    let addresses = sockets.addresses
+    // Before the first request can come: with a good state file none is refused for want of keys.
+    let keys = try KeySources(settings, on: loop, bells: parts.bells, log: log) { [unowned self] keys in
+      publish(keys, addresses)
+    }
+    self.keys = keys
+    keys.restore()
     for number in 0..<settings.eventLoops {
       let events = events
       try ServingLoop.start(
-        number: number, parts: parts, sockets: sockets.map { $0[number] }, limits: limits, budget: budget,
-        counters: counters[number], mailbox: mailboxes[number], poolWakeUp: wakeUps[number],
+        number: number, parts: parts, sockets: sockets.serving.map { $0[number] }, limits: limits, budget: budget,
+        counters: counters[number], keys: keys.sets, mailbox: mailboxes[number], poolWakeUp: wakeUps[number],
         drained: { events.post(.loopDrained) }, failed: { events.post(.loopFailed($0)) })
     }
     log.info(
       "started", ("version", .string(programVersion)),
-      ("listen", .string(sockets.map { $0[0].address.description }.joined(separator: ","))),
-      ("issuer", .string(settings.issuer)), ("keys_url", .string(settings.keysLocation.description)),
+      ("listen", .string(addresses.map(\.description).joined(separator: ","))),
+      ("issuer", .string(settings.text(of: .issuer))), ("keys_url", .string(settings.text(of: .keysURL))),
       ("event_loops", .int(settings.eventLoops)), ("verify_workers", .int(settings.verifyWorkers)))
-    let source = KeySource(settings, on: loop, bell: parts.bell, shared: shared, log: log) { [unowned self] keys in
-      parts.pool.use(keys)
-      for mailbox in mailboxes { mailbox.post(.keys(keys)) }
-      if keys != nil, let tell = whenReady {
-        whenReady = nil
-        tell(sockets.map { $0[0].address })
-      }
-    }
-    keySource = source
-    source.start()
+    publish(keys, addresses)
+    keys.start()
     withExtendedLifetime((signals, ears)) { loop.run() }
+    keys.finish()
     log.info("stopped")
     log.flush(milliseconds: 1000)
     return exitCode
   }
 
-  /// For each address a socket for each loop: bound side by side (SO_REUSEPORT), or the same one for `unix:`.
-  private func openSockets() throws(SystemError) -> [[ListenSocket]] {
-    var sockets: [[ListenSocket]] = []
-    for address in settings.listen {
-      let first = try ListenSocket.open(ListenAddress(address))
-      var row = [first]
-      // Port 0 was the kernel's choice for the first; the others join it there.
-      while row.count < settings.eventLoops { row.append(try first.sibling()) }
-      sockets.append(row)
+  /// Hands the sets in use to everything that judges by them.
+  private func publish(_ keys: KeySources, _ addresses: [ListenAddress]) {
+    let sets = keys.sets
+    parts.pool.use(sets)
+    for mailbox in mailboxes { mailbox.post(.keys(sets)) }
+    shared.setReady(keys.isReady)
+    if keys.isReady, let tell = whenReady {
+      whenReady = nil
+      tell(addresses)
     }
-    return sockets
   }
 
-  private func startAdmin() throws(SystemError) {
-    guard let address = settings.admin else { return }
+  /// The bound on connections: `max_connections`, or less where the system grants too few descriptors for that. Running
+  /// out of them would leave new connections waiting in the kernel; at the bound an idle one makes room.
+  private func connectionsThatFit() -> Int {
+    var limit = rlimit()
+    // Safe: the call fills one struct of this frame.
+    guard unsafe getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else {
+      return settings.maxConnections
+    }
+    let granted = Int(clamping: limit.rlim_cur)
+    let inUse = (0..<Int32(clamping: min(granted, 1024))).count { fcntl($0, F_GETFD) >= 0 }
+    // What is still to come: a few for each loop, the fetch of keys, and the admin's own connections.
+    let fit = max(granted - inUse - settings.eventLoops * 6 - 16, 1)
+    guard fit < settings.maxConnections else { return settings.maxConnections }
+    log.warning(
+      "connections_limited", ("max_connections", .int(settings.maxConnections)), ("connections", .int(fit)),
+      ("descriptors", .int(granted)))
+    return fit
+  }
+
+  private func startAdmin(on socket: ListenSocket?) throws(SystemError) {
+    guard let socket else { return }
     let names = MetricNames(
-      reasons: Reason.allCases.map { "\($0.name)" }, refusals: Refusal.allCases.map { "\($0.name)" })
+      reasons: Reason.allCases.map { "\($0.name)" }, refusals: Refusal.allCases.map { "\($0.name)" },
+      undecided: Set([Reason.keysUnavailable, .overloaded].map { "\($0.name)" }))
     let handler = AdminHandler(
       log: log,
       readiness: { [unowned self] in
-        Readiness(
-          issuer: settings.issuer, keys: keySource?.keys?.count ?? 0, isDraining: isDraining,
-          lastFailure: keySource?.lastFailure)
+        Readiness(issuers: keys?.readiness ?? [], isDraining: isDraining)
       },
+      keys: { [unowned self] in KeyListing.text(keys?.listings ?? []) },
       page: { [unowned self] in
         MetricsPage.render(
-          loops: counters, shared: shared, names: names, logLinesDropped: log.droppedLines, process: .current(),
-          version: programVersion)
+          loops: counters, shared: shared, issuers: keys?.figures ?? [], names: names,
+          logLinesDropped: log.droppedLines, process: .current(), version: programVersion)
       })
     // A bound of its own: nobody who fills the gateway's listeners can lock the operator out.
     let server = try HTTPServer(
       on: loop, limits: ServerLimits(), budget: ConnectionBudget(limit: 256), handler: handler)
-    let socket = try ListenSocket.open(ListenAddress(address))
     try server.accept(on: socket)
     log.info("admin", ("listen", .string(socket.address.description)))
     admin = server
@@ -161,7 +182,7 @@ final class RunningGateway {
     switch signal {
     case .hangUp:
       log.info("hang_up")
-      keySource?.hangUp()
+      keys?.hangUp()
     case .terminate, .interrupt:
       // A second one is somebody who does not want to wait.
       if isDraining { loop.stop() } else { drain() }
@@ -200,18 +221,9 @@ private func raiseDescriptorLimit() {
   _ = unsafe setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
 }
 
-extension ListenAddress {
-  init(_ address: NetworkAddress) {
-    switch address {
-    case .tcp(let host, let port): self = .tcp(host: host, port: port)
-    case .unix(let path): self = .unix(path: path)
-    }
-  }
-}
-
 extension Expectations {
-  /// What the settings want of a token.
-  init(_ settings: GatewaySettings) {
+  /// What the settings want of an issuer's tokens.
+  init(_ settings: IssuerSettings) {
     let require: Requirement =
       switch settings.require {
       case .identity: .identity
@@ -219,6 +231,7 @@ extension Expectations {
       case .any: .any
       }
     self.init(
-      issuer: Array(settings.issuer.utf8), algorithms: .rs256, leeway: settings.leewaySeconds, require: require)
+      issuer: Array(settings.issuer.utf8), algorithms: AlgorithmSet(settings.algorithms),
+      leeway: settings.leewaySeconds, require: require)
   }
 }
