@@ -97,7 +97,7 @@ final class Bench {
   func verify(_ token: [UInt8]) -> Verdict {
     let audience = audience
     return judge.verdict(
-      token: token.span, audience: audience.span, now: Double(Workshop.now), keys: keys, reader: &reader,
+      token: token.span, audience: audience.span, now: Double(Workshop.now), keys: [keys], reader: &reader,
       verifier: &verifier)
   }
 
@@ -108,7 +108,7 @@ final class Bench {
   func assess(_ token: [UInt8]) -> Reason? {
     let audience = audience
     let assessment = judge.assess(
-      token: token.span, audience: audience.span, now: Double(Workshop.now), keys: keys, reader: &reader)
+      token: token.span, audience: audience.span, now: Double(Workshop.now), keys: [keys], reader: &reader)
     guard case .refused(let reason) = assessment else { return nil }
     return reason
   }
