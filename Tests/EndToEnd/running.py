@@ -72,12 +72,12 @@ def run(*arguments, env=None, stdin="", timeout=PATIENCE):
 class Process:
     """A program that runs until it is stopped."""
 
-    def __init__(self, name, arguments, env=None):
+    def __init__(self, name, arguments, env=None, pass_fds=()):
         self.name = name
         self.log_file = tempfile.NamedTemporaryFile(prefix=f"{name}-", suffix=".log", delete=False)
         self.child = subprocess.Popen(
             [str(a) for a in arguments], stdin=subprocess.DEVNULL, stdout=self.log_file, stderr=subprocess.STDOUT,
-            env=clean_environment(env))
+            env=clean_environment(env), pass_fds=pass_fds)
         started.append(self)
 
     @property
