@@ -1,0 +1,147 @@
+"""Each attack on a token, twice: against the rooms Token and Verification themselves (Tests/RoomJudge, no HTTP), and over
+HTTP against one running program, which must still be the same process at the end. A good token beside each is allowed."""
+
+import json
+import os
+import random
+import subprocess
+import time
+
+import pytest
+
+from attacks import Forge, attacks
+from minting import AUD
+from running import BINARY, clean_environment
+from wire import ASSERTION, Wire, ask, asserted, head
+
+AUTH = f"/auth/{AUD}"
+ROOM = BINARY.parent / "RoomJudge"
+WHOLE = os.environ.get("ATTACKS") == "all"  # every byte of the mutations over HTTP, too: minutes
+
+
+@pytest.fixture(scope="module")
+def room(team, tmp_path_factory):
+    """The rooms, as a function from tokens to verdicts at a time."""
+    if not ROOM.exists():
+        pytest.skip(f"{ROOM} is not built")
+    keys = tmp_path_factory.mktemp("room") / "keys.json"
+    keys.write_text(json.dumps({"keys": [key.jwk for key in team.keys]}))
+
+    def judge(tokens, now):
+        lines = "".join(f"{now} {AUD} {token.hex() or '-'}\n" for token in tokens)
+        done = subprocess.run(
+            [ROOM, team.issuer, keys, "identity", "RS256"], input=lines, capture_output=True, text=True, check=True,
+            env=clean_environment())
+        first, *verdicts = done.stdout.splitlines()
+        assert first == "ready" and len(verdicts) == len(tokens)
+        return verdicts
+
+    return judge
+
+
+@pytest.fixture(scope="module")
+def table(team):
+    now = int(time.time())
+    return now, attacks(team, now), Forge(team, now).token()
+
+
+def test_each_attack_is_refused_by_the_room_for_its_reason(room, table):
+    now, rows, good = table
+    tokens = [token for row in rows for token in (row.token, good)]
+    verdicts = room(tokens, now)
+    wrong = [
+        f"{row.name}: {verdict}, not {row.reason}" for row, verdict in zip(rows, verdicts[::2]) if verdict != row.reason]
+    assert not wrong, "\n".join(wrong)
+    assert set(verdicts[1::2]) == {"allowed"}, "the good token beside them"
+    print(f"attacks against the room: {len(rows)}")
+    assert len(rows) >= 390
+
+
+def test_each_attack_is_refused_over_http_for_its_reason(telling, team, table):
+    _, rows, good = table
+    pid, wrong = telling.pid, []
+    for row in rows:
+        expected = row.http or row.reason
+        reply = sent(telling.port, row.token)
+        if expected == "allowed":
+            outcome = "allowed" if reply.status == 200 else reply["X-Auth-Reason"]
+        elif isinstance(expected, int):
+            outcome = reply.status
+        else:
+            outcome = reply["X-Auth-Reason"] if reply.status == 401 else reply.status
+        if outcome != expected:
+            wrong.append(f"{row.name}: {outcome}, not {expected}")
+        assert not any(name.startswith("X-Auth-User") for name, _ in reply.fields) or expected == "allowed", row.name
+        beside = sent(telling.port, good)
+        assert beside.status == 200 and beside["X-Auth-User"] == "ada@example.com", f"the good token beside {row.name}"
+    assert not wrong, "\n".join(wrong)
+    assert telling.child.poll() is None and telling.pid == pid
+    print(f"attacks over HTTP: {len(rows)}")
+
+
+def test_a_bad_header_is_not_saved_by_a_good_cookie_for_any_attack(telling, table):
+    _, rows, good = table
+    for row in rows[::7]:
+        if row.http is None:
+            line = f"{ASSERTION}: ".encode() + row.token
+            with Wire(telling.port) as wire:
+                wire.send(f"GET {AUTH} HTTP/1.1\r\nHost: a\r\n".encode() + line + b"\r\nCookie: CF_Authorization=" + good + b"\r\n\r\n")
+                assert wire.reply().status == 401, row.name
+
+
+def sent(port, token):
+    """The reply to a token as its bytes are, on a connection of its own."""
+    with Wire(port) as wire:
+        wire.send(f"GET {AUTH} HTTP/1.1\r\nHost: gateway.test\r\n{ASSERTION}: ".encode() + token + b"\r\n\r\n")
+        return wire.reply()
+
+
+# Mutations
+
+
+def mutations(token, whole):
+    """Each single-byte change that a header may hold, or a few of them at each place, and every truncation."""
+    legal = [byte for byte in range(0x21, 0x100) if byte != 0x7F]
+    choice = random.Random(1)
+    for at in range(len(token)):
+        yield token[:at]
+        others = [byte for byte in legal if byte != token[at]]
+        alphabet = [byte for byte in others if chr(byte).isascii() and (chr(byte).isalnum() or byte in b"-_")]
+        for byte in others if whole else [*choice.sample(alphabet, 3), choice.choice(others)]:
+            yield token[:at] + bytes([byte]) + token[at + 1:]
+
+
+def test_changes_of_a_byte_and_every_truncation_are_refused_over_http(gateway, table):
+    _, _, good = table
+    assert sent(gateway.port, good).status == 200
+    pid, count = gateway.pid, 0
+    batch = []
+
+    def flush(wire):
+        # Pipelined; the good token is the last of each batch, so a reply that slips shows.
+        wire.send(b"".join(f"GET {AUTH} HTTP/1.1\r\nHost: a\r\n{ASSERTION}: ".encode() + t + b"\r\n\r\n" for t in [*batch, good]))
+        for token in batch:
+            assert wire.reply().status == 401, token
+        assert wire.reply().status == 200
+        batch.clear()
+
+    with Wire(gateway.port) as wire:
+        for token in mutations(good, WHOLE):
+            batch.append(token)
+            count += 1
+            if len(batch) == 40:
+                flush(wire)
+        flush(wire)
+    assert gateway.child.poll() is None and gateway.pid == pid
+    assert count >= len(good) * 5
+    print(f"mutations over HTTP: {count}")
+
+
+def test_changes_of_a_byte_and_every_truncation_are_refused_by_the_room(room, table):
+    # All 255 changes at each place are in scripts/differential, which has an optimized build.
+    now, _, good = table
+    tokens = list(mutations(good, False))
+    verdicts = room([*tokens, good], now)
+    assert verdicts.pop() == "allowed"
+    assert "allowed" not in verdicts
+    assert len(tokens) >= len(good) * 5
