@@ -41,8 +41,7 @@ public struct ListenSocket: Sendable {
   /// Somebody else bound it (InheritedSockets.swift).
   private let isInherited: Bool
 
-  init(descriptor: Int32, address: ListenAddress, options: ListenOptions = ListenOptions(), isInherited: Bool = false)
-  {
+  init(descriptor: Int32, address: ListenAddress, options: ListenOptions = ListenOptions(), isInherited: Bool = false) {
     self.descriptor = descriptor
     self.address = address
     self.options = options

@@ -58,11 +58,12 @@ public struct Surroundings: Equatable, Sendable {
 ///
 /// Durations are whole seconds, sizes are bytes.
 public struct GatewaySettings: Equatable, Sendable {
-  /// The team's host, such as `acme.cloudflareaccess.com`; nil where only `issuer` is given.
-  public internal(set) var teamDomain: String?
-  /// `iss` must equal it byte for byte; no slash at the end.
-  public internal(set) var issuer: String
-  public internal(set) var keysLocation: KeysLocation
+  /// The teams' hosts, such as `acme.cloudflareaccess.com`; empty where only `issuer` is given.
+  public internal(set) var teamDomains: [String]
+  /// Those whose tokens are accepted: 1 to 16, no two with the same `issuer`.
+  public internal(set) var issuers: [IssuerSettings]
+  /// Absolute path of PEM certificates to trust for key servers in place of the system's; nil: the system's.
+  public internal(set) var caFile: String?
   /// One or more, none colliding with another or with `admin`.
   public internal(set) var listen: [NetworkAddress]
   /// Where `/livez`, `/readyz` and `/metrics` are; nil means off.
@@ -73,9 +74,6 @@ public struct GatewaySettings: Equatable, Sendable {
   public internal(set) var socketOwner: SocketOwner?
   /// Absolute path of the folder for the last good key set; nil means that none is kept.
   public internal(set) var stateDirectory: String?
-  /// 0...300.
-  public internal(set) var leewaySeconds: Int
-  public internal(set) var require: RequiredIdentity
   /// 401, 403 or 503: the status of `keys_unavailable` and `overloaded`.
   public internal(set) var unavailableStatus: Int
   public internal(set) var exposeReason: Bool
@@ -105,16 +103,19 @@ public struct GatewaySettings: Equatable, Sendable {
 
 /// Settings while they are being read: what may still be missing, or follows from another setting, is nil.
 struct UnfinishedSettings {
-  var teamDomain: String?
-  var issuer: String?
-  var keysLocation: KeysLocation?
+  var teamDomains: [String] = []
+  var issuers: [String] = []
+  // One for all issuers, or one each.
+  var keysLocations: [KeysLocation] = []
+  var algorithms: [[SignatureName]] = []
+  var leeways: [Int] = []
+  var requires: [RequiredIdentity] = []
+  var caFile: String?
   var listen: [NetworkAddress] = []
   var admin: NetworkAddress?
   var socketMode: UInt32 = 0
   var socketOwner: SocketOwner?
   var stateDirectory: String?
-  var leewaySeconds = 0
-  var require = RequiredIdentity.identity
   var unavailableStatus = 503
   var exposeReason = false
   var keysRefreshSeconds = 0

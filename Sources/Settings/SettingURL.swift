@@ -78,7 +78,7 @@ public enum KeysLocation: Equatable, Sendable, CustomStringConvertible {
 }
 
 /// Host and port of an authority without user information; nil if it is malformed.
-private func splitAuthority(_ authority: Substring) -> (host: String, port: UInt16?)? {
+func splitAuthority(_ authority: Substring) -> (host: String, port: UInt16?)? {
   var host = authority
   var port: UInt16?
   if let colon = authority.lastIndex(of: ":"), !authority[colon...].contains("]") {
@@ -113,7 +113,7 @@ private func isHostName(_ host: Substring) -> Bool {
 }
 
 /// 127.0.0.0/8, `::1`, `localhost`.
-private func isLoopback(_ host: String) -> Bool {
+func isLoopback(_ host: String) -> Bool {
   if let quad = ipv4Bytes(host) { return quad[0] == 127 }
   if let groups = ipv6Groups(host) { return groups == [0, 0, 0, 0, 0, 0, 0, 1] }
   return host.lowercased() == "localhost"

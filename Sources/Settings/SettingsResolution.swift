@@ -26,22 +26,12 @@ extension SettingsTable {
     for row in rows {
       try apply(row, flags, environment, to: &read)
     }
-    guard let issuer = read.issuer ?? read.teamDomain.map({ "https://" + $0 }) else {
-      let row = setting(.teamDomain)
-      throw SettingsError(
-        source: "\(row.name.flag) (\(row.name.variable))", value: nil, allowed: row.allowed + "; or give --issuer")
-    }
-    let derivedKeys = issuer + "/cdn-cgi/access/certs"
-    guard let keysLocation = read.keysLocation ?? KeysLocation(derivedKeys) else {
-      // An issuer that leaves no room for the path behind it.
-      throw SettingsError(
-        source: source(of: .issuer, flags, environment), value: issuer, allowed: setting(.issuer).allowed)
-    }
+    let issuers = try issuers(read, flags, environment)
     try checkTogether(read, flags, environment)
     let cores = min(max(surroundings.cores, 1), 64)
     let settings = GatewaySettings(
-      teamDomain: read.teamDomain, issuer: issuer, keysLocation: keysLocation, listen: read.listen, admin: read.admin,
-      socketMode: read.socketMode, socketOwner: read.socketOwner, stateDirectory: read.stateDirectory, leewaySeconds: read.leewaySeconds, require: read.require,
+      teamDomains: read.teamDomains, issuers: issuers, caFile: read.caFile, listen: read.listen, admin: read.admin,
+      socketMode: read.socketMode, socketOwner: read.socketOwner, stateDirectory: read.stateDirectory,
       unavailableStatus: read.unavailableStatus, exposeReason: read.exposeReason,
       keysRefreshSeconds: read.keysRefreshSeconds, keysMaxAgeSeconds: read.keysMaxAgeSeconds,
       eventLoops: read.eventLoops ?? cores, verifyWorkers: read.verifyWorkers ?? cores,
@@ -100,6 +90,56 @@ extension SettingsTable {
     }
   }
 
+  /// One entry an issuer, out of the lists.
+  private static func issuers(
+    _ read: UnfinishedSettings, _ flags: [String: String], _ environment: [String: String]
+  ) throws(SettingsError) -> [IssuerSettings] {
+    let names = read.issuers.isEmpty ? read.teamDomains.map { "https://" + $0 } : read.issuers
+    guard !names.isEmpty else {
+      let row = setting(.teamDomain)
+      throw SettingsError(
+        source: "\(row.name.flag) (\(row.name.variable))", value: nil, allowed: row.allowed + "; or give --issuer")
+    }
+    /// The value for one issuer, where there is one value or one each.
+    func value<Value>(_ values: [Value], of name: SettingName, at place: Int) throws(SettingsError) -> Value {
+      guard values.count == 1 || values.count == names.count else {
+        throw refused(name, "one entry, or as many as there are issuers, \(names.count)", flags, environment)
+      }
+      return values[values.count == 1 ? 0 : place]
+    }
+    var issuers: [IssuerSettings] = []
+    for (place, name) in names.enumerated() {
+      let derivedKeys = name + "/cdn-cgi/access/certs"
+      let given = read.keysLocations.isEmpty ? nil : try value(read.keysLocations, of: .keysURL, at: place)
+      guard let keysLocation = given ?? KeysLocation(derivedKeys) else {
+        // An issuer that leaves no room for the path behind it.
+        throw SettingsError(
+          source: source(of: .issuer, flags, environment), value: name, allowed: setting(.issuer).allowed)
+      }
+      var issuer = IssuerSettings(
+        issuer: name, keysLocation: keysLocation, algorithms: try value(read.algorithms, of: .algorithms, at: place),
+        leewaySeconds: try value(read.leeways, of: .leeway, at: place),
+        require: try value(read.requires, of: .require, at: place))
+      // Another algorithm there would be somebody's mistake, or somebody's key.
+      guard !issuer.isCloudflare || issuer.algorithms == [.rs256] else {
+        throw refused(.algorithms, "RS256 alone for \(name)", flags, environment)
+      }
+      if case .web(let url) = keysLocation { issuer.proxy = try ProxyAddress.choose(for: url, environment) }
+      issuers.append(issuer)
+    }
+    return issuers
+  }
+
+  /// The mistake in a setting that was read, but does not fit the others.
+  private static func refused(
+    _ name: SettingName, _ allowed: String, _ flags: [String: String], _ environment: [String: String]
+  ) -> SettingsError {
+    let row = setting(name)
+    let given = given(row, flags, environment)
+    return SettingsError(
+      source: given?.source ?? name.flag, value: given?.text ?? row.defaultText, allowed: allowed)
+  }
+
   /// The checks between settings.
   private static func checkTogether(
     _ read: UnfinishedSettings, _ flags: [String: String], _ environment: [String: String]
@@ -145,9 +185,11 @@ extension SettingsTable {
       }
       warnings.append(SettingsWarning(description: line))
     }
-    if let team = settings.teamDomain, settings.issuer != "https://" + team {
+    let issuers = settings.issuers.map(\.issuer)
+    for team in settings.teamDomains where !issuers.contains("https://" + team) {
       warnings.append(
-        SettingsWarning(description: "issuer \(settings.issuer) is used, and team_domain \(team) is ignored"))
+        SettingsWarning(
+          description: "issuer \(issuers.joined(separator: ",")) is used, and team_domain \(team) is ignored"))
     }
     return warnings
   }

@@ -7,6 +7,8 @@ public enum SettingName: String, CaseIterable, Sendable {
   case teamDomain = "team_domain"
   case issuer
   case keysURL = "keys_url"
+  case algorithms
+  case caFile = "ca_file"
   case listen
   case admin
   case socketMode = "socket_mode"
@@ -110,23 +112,37 @@ public enum SettingsTable {
       .teamDomain, "team", .derived("required, unless issuer is given"),
       allowed:
         "acme, acme.cloudflareaccess.com or acme.fed.cloudflareaccess.com, in lower case, no https:// and no slash",
-      help: "The Cloudflare Access team whose tokens are accepted; issuer, where given, wins over it.",
-      aliases: ["CF_TEAMS_DOMAIN"], into: \.teamDomain,
-      by: teamHost),
+      help:
+        "The Cloudflare Access team whose tokens are accepted, or several separated by commas; issuer, where given, wins over it.",
+      aliases: ["CF_TEAMS_DOMAIN"], into: \.teamDomains,
+      by: { text throws(Refusal) in try list(text, of: teamHost) }),
     entry(
       .issuer, "url", .derived("https://{team_domain}"),
       allowed: "an https:// URL (http:// to a loopback host) with no slash at its end, no query, no user",
-      help: "What a token's iss must be, byte for byte.", into: \.issuer,
-      by: issuerText),
+      help: "What a token's iss must be, byte for byte; or several, separated by commas.", into: \.issuers,
+      by: { text throws(Refusal) in try list(text, of: issuerText) }),
     entry(
       .keysURL, "url", .derived("{issuer}/cdn-cgi/access/certs"),
       allowed: "an https:// URL, an http:// URL to a loopback host, or file:/path",
-      help: "Where the issuer's keys are fetched.", into: \.keysLocation,
-      by: { text throws(Refusal) in try found(KeysLocation(text)) }),
+      help: "Where the issuer's keys are fetched; with several issuers, one each.", into: \.keysLocations,
+      by: { text throws(Refusal) in
+        try values(text) { (text: String) throws(Refusal) in try found(KeysLocation(text)) }
+      }),
+    entry(
+      .algorithms, "names", .text("RS256"),
+      allowed:
+        "RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, ES512 or EdDSA, several joined by +; RS256 alone for Cloudflare",
+      help: "The algorithms that the issuer signs with; one entry for all issuers, or one each.", into: \.algorithms,
+      by: { text throws(Refusal) in try values(text, of: algorithmNames) }),
+    entry(
+      .caFile, "file", .text("system"), allowed: "an absolute path or system",
+      help: "PEM certificates to trust for key servers in place of the system's.", into: \.caFile,
+      by: { text throws(Refusal) in text == "system" ? nil : try absolutePath(text, limit: 1024) }),
     entry(
       .listen, "addresses", .text("0.0.0.0:8000"),
       allowed: "host:port, [v6]:port or unix:/path, numeric hosts, several separated by commas",
-      help: "Where proxies ask; port 0 is any free one, [::] alone takes IPv4 too; sockets from systemd replace it.", into: \.listen,
+      help: "Where proxies ask; port 0 is any free one, [::] alone takes IPv4 too; sockets from systemd replace it.",
+      into: \.listen,
       by: addresses),
     entry(
       .admin, "address", .text("127.0.0.1:8001"), allowed: "host:port, [v6]:port, unix:/path or off",
@@ -136,7 +152,8 @@ public enum SettingsTable {
       .socketMode, "mode", .text("0660"), allowed: "four octal digits, 0000 to 0777",
       help: "Permissions of unix: sockets; who may write one may connect.", into: \.socketMode,
       by: { text throws(Refusal) in
-        guard text.utf8.count == 4, text.hasPrefix("0"), text.utf8.allSatisfy(isDigit), let mode = UInt32(text, radix: 8)
+        guard text.utf8.count == 4, text.hasPrefix("0"), text.utf8.allSatisfy(isDigit),
+          let mode = UInt32(text, radix: 8)
         else { throw Refusal() }
         return mode
       }),
@@ -149,11 +166,17 @@ public enum SettingsTable {
       help: "The folder that keeps the last good keys, so that a start needs no network.", into: \.stateDirectory,
       by: { text throws(Refusal) in text == "off" ? nil : try absolutePath(text, limit: 1024) }),
     entry(
-      .leeway, "duration", .text("30s"), allowed: "0s to 300s", help: "Clock difference that is tolerated.",
-      into: \.leewaySeconds, by: { text throws(Refusal) in try seconds(text, in: 0...300) }),
+      .leeway, "duration", .text("30s"), allowed: "0s to 300s",
+      help: "Clock difference that is tolerated; one for all issuers, or one each.", into: \.leeways,
+      by: { text throws(Refusal) in
+        try values(text) { (text: String) throws(Refusal) in try seconds(text, in: 0...300) }
+      }),
     entry(
       .require, "who", .text("identity"), allowed: "identity (users), service (service tokens) or any",
-      help: "Whose tokens are accepted.", into: \.require, by: { text throws(Refusal) in try word(text) }),
+      help: "Whose tokens are accepted; one for all issuers, or one each.", into: \.requires,
+      by: { text throws(Refusal) in
+        try values(text) { (text: String) throws(Refusal) -> RequiredIdentity in try word(text) }
+      }),
     entry(
       .unavailableStatus, "status", .text("503"), allowed: "401, 403 or 503",
       help: "The answer when nothing can be decided (no keys, overload); with failure_mode_allow Envoy lets a 503 in.",

@@ -5,16 +5,18 @@ extension GatewaySettings {
   /// given.
   public func text(of name: SettingName) -> String {
     switch name {
-    case .teamDomain: teamDomain ?? ""
-    case .issuer: issuer
-    case .keysURL: keysLocation.description
+    case .teamDomain: teamDomains.joined(separator: ",")
+    case .issuer: issuers.map(\.issuer).joined(separator: ",")
+    case .keysURL: issuers.joined { $0.keysLocation.description }
+    case .algorithms: issuers.joined { $0.algorithms.map(\.rawValue).joined(separator: "+") }
+    case .caFile: caFile ?? "system"
     case .listen: listen.map(\.description).joined(separator: ",")
     case .admin: admin?.description ?? "off"
     case .socketMode: octalText(socketMode)
     case .socketOwner: socketOwner?.description ?? "off"
     case .stateDir: stateDirectory ?? "off"
-    case .leeway: durationText(leewaySeconds)
-    case .require: require.rawValue
+    case .leeway: issuers.joined { durationText($0.leewaySeconds) }
+    case .require: issuers.joined(\.require.rawValue)
     case .unavailableStatus: String(unavailableStatus)
     case .exposeReason: exposeReason ? "on" : "off"
     case .keysRefresh: durationText(keysRefreshSeconds)

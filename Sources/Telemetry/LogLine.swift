@@ -69,6 +69,9 @@ struct LogLine {
     }
   }
 
+  /// Nothing yet.
+  fileprivate init() { format = .text }
+
   mutating func add(_ key: StaticString, _ value: LogValue) {
     append(format == .json ? ",\"" : " ")
     append(key)
@@ -139,7 +142,7 @@ struct LogLine {
   }
 
   /// RFC 3339, UTC, with milliseconds. Years 1970 to 9999.
-  private mutating func appendTime(_ time: Timestamp) {
+  fileprivate mutating func appendTime(_ time: Timestamp) {
     let (days, second) = time.seconds.quotientAndRemainder(dividingBy: 86_400)
     // Days to a civil date in the calendar of 400-year eras that begin on March 1st (Hinnant, "chrono-Compatible
     // Low-Level Date Algorithms").
@@ -175,6 +178,15 @@ struct LogLine {
       bytes.append(UInt8(ascii: "0") + UInt8(truncatingIfNeeded: number / divisor % 10))
       divisor /= 10
     }
+  }
+}
+
+extension Timestamp {
+  /// RFC 3339, UTC, with milliseconds. Years 1970 to 9999.
+  public var text: String {
+    var line = LogLine()
+    line.appendTime(self)
+    return String(decoding: line.bytes, as: UTF8.self)
   }
 }
 

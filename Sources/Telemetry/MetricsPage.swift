@@ -28,11 +28,12 @@ public struct MetricsPage {
   /// The whole page, summed over the loops. Counters are read one by one: a page is no snapshot of one moment.
   ///
   /// - Parameters:
+  ///   - issuers: one entry an issuer of the settings.
   ///   - names: bounded lists; a count without a name goes to `other`.
   ///   - logLinesDropped: `Log.droppedLines`.
   public static func render(
-    loops: [LoopCounters], shared: SharedCounters, names: MetricNames, logLinesDropped: Int, process: ProcessFigures,
-    version: String
+    loops: [LoopCounters], shared: SharedCounters, issuers: [IssuerFigures], names: MetricNames, logLinesDropped: Int,
+    process: ProcessFigures, version: String
   ) -> [UInt8] {
     var page = MetricsPage()
     page.bytes.reserveCapacity(16 * 1024)
@@ -40,7 +41,8 @@ public struct MetricsPage {
     page.requests(loops, names)
     page.durations(loops)
     page.tokens(loops, shared)
-    page.keys(shared)
+    page.keys(issuers)
+    page.gauge("ready", "1 if every issuer has a usable key set.", shared.ready.load(ordering: .relaxed) ? 1 : 0)
     page.counter(
       "log_lines_dropped_total", "Log lines dropped because their reader was slow.", UInt64(max(logLinesDropped, 0)))
     page.process(process)
@@ -56,8 +58,8 @@ public struct MetricsPage {
     head(
       "access_gateway_requests_total", "Auth requests answered, by verdict (allow, deny, undecided) and reason.",
       "counter")
-    labelled(
-      "access_gateway_requests_total", [("verdict", "allow"), ("reason", "")],
+    sample(
+      "access_gateway_requests_total", labels: [("verdict", "allow"), ("reason", "")],
       String(sum(loops) { $0.allowed.value }))
     indexed("access_gateway_requests_total", names.reasons) { reason in
       [("verdict", names.undecided.contains(reason) ? "undecided" : "deny"), ("reason", reason)]
@@ -117,24 +119,56 @@ public struct MetricsPage {
       shared.poolOverloads.load(ordering: .relaxed))
   }
 
-  private mutating func keys(_ shared: SharedCounters) {
-    head("access_gateway_key_refreshes_total", "Fetches of the key set, by outcome.", "counter")
-    for outcome in KeyRefreshOutcome.allCases {
-      sample(
-        "access_gateway_key_refreshes_total", ("outcome", outcome.label.description),
-        String(shared.keyRefreshes[outcome.rawValue].load(ordering: .relaxed)))
+  private mutating func keys(_ issuers: [IssuerFigures]) {
+    head("access_gateway_key_refreshes_total", "Fetches of a key set, by outcome.", "counter")
+    for issuer in issuers {
+      for outcome in KeyRefreshOutcome.allCases {
+        let labels = [("issuer", issuer.issuer), ("outcome", outcome.label.description)]
+        sample("access_gateway_key_refreshes_total", labels: labels, String(issuer.refreshes[outcome.rawValue]))
+      }
     }
-    counter(
-      "unknown_kid_refetches_total", "Fetches of the key set that an unknown kid caused.",
-      shared.unknownKidRefetches.load(ordering: .relaxed))
-    counter(
-      "unknown_kid_refetches_limited_total", "Unknown kids that caused no fetch, because of the limit.",
-      shared.unknownKidRefetchesLimited.load(ordering: .relaxed))
-    gauge(
-      "keys_fetched_timestamp_seconds", "When the key set in use was fetched; 0: never.",
-      shared.keysFetchedAt.load(ordering: .relaxed))
-    gauge("keys", "Usable keys in the key set.", shared.keyCount.load(ordering: .relaxed))
-    gauge("ready", "1 if every issuer has a usable key set.", shared.ready.load(ordering: .relaxed) ? 1 : 0)
+    perIssuer("unknown_kids_total", "Tokens that named an unknown kid.", "counter", issuers) { $0.unknownKids }
+    perIssuer(
+      "unknown_kid_refetches_total", "Fetches of the key set that an unknown kid caused.", "counter", issuers
+    ) { $0.unknownKidRefetches }
+    perIssuer(
+      "unknown_kid_refetches_limited_total", "Unknown kids that caused no fetch, because of the limit.", "counter",
+      issuers
+    ) { $0.unknownKidRefetchesLimited }
+    perIssuer("keys", "Usable keys in the key set.", "gauge", issuers) { UInt64($0.keys.count) }
+    perIssuer("keys_skipped", "Keys of the last set that are not usable.", "gauge", issuers) { UInt64($0.skippedKeys) }
+    perIssuer(
+      "keys_fetched_timestamp_seconds", "When the key set in use was fetched; 0: there is none.", "gauge", issuers
+    ) { UInt64(max($0.fetchedAtSeconds ?? 0, 0)) }
+    perIssuer("keys_age_seconds", "How long ago the key set in use was fetched; none: no series.", "gauge", issuers) {
+      $0.ageSeconds.map { UInt64(max($0, 0)) }
+    }
+    perIssuer(
+      "keys_too_old_in_seconds", "How long the key set in use may be trusted without a refresh; none: no series.",
+      "gauge", issuers
+    ) { $0.secondsLeft.map { UInt64(max($0, 0)) } }
+    perIssuer(
+      "key_state_faults_total", "State files that were not used, and failed writes of one.", "counter", issuers
+    ) { $0.stateFaults }
+    head("access_gateway_key_verifications_total", "Signatures verified, by the key in use and result.", "counter")
+    for issuer in issuers {
+      for key in issuer.keys {
+        for (result, count) in [("ok", key.verified), ("failed", key.failed)] {
+          let labels = [("issuer", issuer.issuer), ("kid", key.kid), ("result", result)]
+          sample("access_gateway_key_verifications_total", labels: labels, String(count))
+        }
+      }
+    }
+  }
+
+  private mutating func perIssuer(
+    _ name: String, _ help: String, _ type: String, _ issuers: [IssuerFigures], _ value: (IssuerFigures) -> UInt64?
+  ) {
+    head("access_gateway_" + name, help, type)
+    for issuer in issuers {
+      guard let value = value(issuer) else { continue }
+      sample("access_gateway_" + name, ("issuer", issuer.issuer), String(value))
+    }
   }
 
   /// By the names that all Prometheus clients use for a process, without our prefix.
@@ -173,13 +207,13 @@ public struct MetricsPage {
   ) {
     let named = min(names.count, LoopCounters.indexLimit)
     for index in 0..<named {
-      labelled(name, labels(names[index]), String(value(index)))
+      sample(name, labels: labels(names[index]), String(value(index)))
     }
     var other: UInt64 = 0
     for index in named..<LoopCounters.indexLimit {
       other &+= value(index)
     }
-    if other > 0 { labelled(name, labels("other"), String(other)) }
+    if other > 0 { sample(name, labels: labels("other"), String(other)) }
   }
 
   private mutating func head(_ name: String, _ help: String, _ type: String) {
@@ -187,14 +221,13 @@ public struct MetricsPage {
   }
 
   private mutating func sample(_ name: String, _ label: (key: String, value: String)?, _ value: String) {
-    labelled(name, label.map { [$0] } ?? [], value)
+    sample(name, labels: label.map { [$0] } ?? [], value)
   }
 
-  private mutating func labelled(_ name: String, _ labels: [(key: String, value: String)], _ value: String) {
+  private mutating func sample(_ name: String, labels: [(key: String, value: String)], _ value: String) {
     bytes += name.utf8
-    for (index, label) in labels.enumerated() {
-      bytes += (index == 0 ? "{" : ",").utf8
-      bytes += "\(label.key)=\"".utf8
+    for (place, label) in labels.enumerated() {
+      bytes += "\(place == 0 ? "{" : ",")\(label.key)=\"".utf8
       for byte in label.value.utf8 {
         switch byte {
         case UInt8(ascii: "\\"), UInt8(ascii: "\""): bytes += [UInt8(ascii: "\\"), byte]
@@ -202,10 +235,9 @@ public struct MetricsPage {
         default: bytes.append(byte)
         }
       }
-      bytes += "\"".utf8
+      bytes.append(UInt8(ascii: "\""))
     }
-    if !labels.isEmpty { bytes += "}".utf8 }
-    bytes += " \(value)\n".utf8
+    bytes += "\(labels.isEmpty ? "" : "}") \(value)\n".utf8
   }
 }
 

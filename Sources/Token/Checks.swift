@@ -94,6 +94,18 @@ extension TokenReader {
     }
   }
 
+  /// Which of several issuers the token last read claims to be from, by the exact bytes of `iss`; nil: none of them.
+  /// Allocates nothing.
+  public borrowing func issuer(among candidates: [Expectations]) -> Int? {
+    guard isRead else { return nil }
+    let source = payloadBytes.span.extracting(0..<payloadCount)
+    for place in candidates.indices {
+      let name = candidates[place].issuer
+      if hasIssuer(name.span, in: source) { return place }
+    }
+    return nil
+  }
+
   private borrowing func hasIssuer(_ issuer: Span<UInt8>, in source: Span<UInt8>) -> Bool {
     guard let node = claims.issuer else { return false }
     return node.equals(issuer, in: source)

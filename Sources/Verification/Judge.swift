@@ -26,25 +26,38 @@ public struct Validity: Sendable, Equatable, BitwiseCopyable {
   public let refuseFrom: Double
 }
 
-/// Judges tokens by what an issuer's tokens must say. Immutable; any thread may use it.
+/// Judges tokens by what their issuer's tokens must say. Immutable; any thread may use it.
 public struct Judge: Sendable {
-  /// What the tokens must say.
-  public let expectations: Expectations
+  /// What the tokens of each issuer must say; no two entries are of one issuer.
+  public let issuers: [Expectations]
 
-  public init(_ expectations: Expectations) { self.expectations = expectations }
+  public init(_ issuers: [Expectations]) { self.issuers = issuers }
+
+  public init(_ expectations: Expectations) { self.init([expectations]) }
+
+  /// The place in ``issuers`` that the token last read is judged by: the only one, or with several the one that `iss`
+  /// names. Nil when it names none.
+  public func issuer(of reader: borrowing TokenReader) -> Int? {
+    issuers.count == 1 ? 0 : reader.issuer(among: issuers)
+  }
 
   /// Judges everything but the signature, the cheapest first.
   ///
-  /// Reads `token` into `reader`, which then holds its signature and identity. `keys` is nil while there is no set that
-  /// may be trusted; `now` is seconds since 1970. Allocates nothing. Checks that need no keys come before
+  /// Reads `token` into `reader`, which then holds its signature and identity. `keys` are the sets that may be trusted,
+  /// at most one an issuer; `now` is seconds since 1970. Allocates nothing. Checks that need no keys come before
   /// `keysUnavailable`, so that an outage changes no other verdict.
   public func assess(
-    token: Span<UInt8>, audience: Span<UInt8>, now: Double, keys: KeySet?, reader: inout TokenReader
+    token: Span<UInt8>, audience: Span<UInt8>, now: Double, keys: [KeySet], reader: inout TokenReader
   ) -> Assessment {
     if let reason = reader.read(token) { return .refused(reason) }
+    guard let place = issuer(of: reader) else { return .refused(.issuer) }
+    let expectations = issuers[place]
     if let reason = reader.check(expectations, audience: audience, now: now) { return .refused(reason) }
     // The keys of another issuer must vouch for nothing here, whatever went wrong to bring them.
-    guard let keys, keys.issuer == expectations.issuer else { return .refused(.keysUnavailable) }
+    guard let set = keys.firstIndex(where: { $0.issuer == expectations.issuer }) else {
+      return .refused(.keysUnavailable)
+    }
+    let keys = keys[set]
     guard let place = reader.withKeyIdentifier({ keys.index(of: $0) }) else { return .refused(.keyUnknown) }
     let key = keys.keys[place]
     // The key's algorithm decides, the token's is compared: a token that chose could turn a public key into a secret.
@@ -58,7 +71,7 @@ public struct Judge: Sendable {
 
   /// Judges a token to the end, the signature included. For a worker, `check`, `explain` and tests.
   public func verdict(
-    token: Span<UInt8>, audience: Span<UInt8>, now: Double, keys: KeySet?, reader: inout TokenReader,
+    token: Span<UInt8>, audience: Span<UInt8>, now: Double, keys: [KeySet], reader: inout TokenReader,
     verifier: inout SignatureVerifier
   ) -> Verdict {
     switch assess(token: token, audience: audience, now: now, keys: keys, reader: &reader) {
@@ -74,8 +87,9 @@ public struct Judge: Sendable {
 
   /// How long the token last read by `reader` may be served once it is verified; nil without a token or its `exp`.
   public func validity(of reader: borrowing TokenReader) -> Validity? {
-    guard let expires = reader.expires else { return nil }
+    guard let expires = reader.expires, let place = issuer(of: reader) else { return nil }
+    let leeway = issuers[place].leeway
     let begins = max(reader.notBefore ?? 0, reader.issuedAt ?? 0)
-    return Validity(validFrom: begins - expectations.leeway, refuseFrom: expires + expectations.leeway)
+    return Validity(validFrom: begins - leeway, refuseFrom: expires + leeway)
   }
 }

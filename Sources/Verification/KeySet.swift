@@ -12,10 +12,11 @@ public final class KeySet: Sendable {
   /// Counts the sets of this issuer; whoever fetches them hands the numbers out.
   public let generation: UInt64
 
-  /// The keys of a JWK set that was read.
-  public init(_ set: JWKSet, generation: UInt64) {
+  /// The keys of a JWK set that was read. A key that is in `old` already stays the same object, with what it has
+  /// counted.
+  public init(_ set: JWKSet, after old: KeySet? = nil, generation: UInt64) {
     issuer = set.issuer
-    keys = set.keys
+    keys = set.keys.map { key in old?.keys.first { $0.isSame(as: key) } ?? key }
     self.generation = generation
   }
 

@@ -1,7 +1,35 @@
 // A public key of an issuer, ready to verify: key material, key ID and the one algorithm that it is good for.
 // How a JWK becomes one, and why not, is in JWKReader.swift.
 
+import Synchronization
 import Token
+
+/// How often a key was held against a signature, and when. Any thread; no locks.
+public final class KeyUses: Sendable {
+  private let good = Atomic<UInt64>(0)
+  private let bad = Atomic<UInt64>(0)
+  private let last = Atomic<Int64>(0)
+
+  /// Signatures that were the key's.
+  public var goodCount: UInt64 { good.load(ordering: .relaxed) }
+  /// Signatures that were not.
+  public var badCount: UInt64 { bad.load(ordering: .relaxed) }
+  /// When a signature was the key's for the last time, in seconds since 1970; nil: never.
+  public var lastGood: Int64? {
+    let seconds = last.load(ordering: .relaxed)
+    return seconds > 0 ? seconds : nil
+  }
+
+  /// A signature was verified at `now`, seconds since 1970.
+  public func count(isGood: Bool, now: Double) {
+    guard isGood else {
+      bad.wrappingAdd(1, ordering: .relaxed)
+      return
+    }
+    good.wrappingAdd(1, ordering: .relaxed)
+    last.store(Int64(now), ordering: .relaxed)
+  }
+}
 
 /// One key of an issuer. Immutable; any thread may use it.
 ///
@@ -20,6 +48,9 @@ public final class VerificationKey: Sendable {
   public let bits: Int
   /// The only length that a signature by this key has, in bytes.
   public let signatureLength: Int
+
+  /// What was verified by it, as far as this process knows.
+  public let uses = KeyUses()
 
   let publicKey: PublicKey
 

@@ -134,9 +134,9 @@ public final class VerificationPool: Sendable {
   }
 
   /// Workers hold on to contexts of these keys only, from their next verification on.
-  public func use(_ keys: KeySet?) {
+  public func use(_ keys: [KeySet]) {
     state.withLock { state in
-      state.keys = keys.map { [$0] } ?? []
+      state.keys = keys
       state.keysTurn += 1
     }
   }

@@ -81,7 +81,7 @@ final class Court {
 
   func judge(token: [UInt8], audience: [UInt8], now: Double) -> String {
     let verdict = judge.verdict(
-      token: token.span, audience: audience.span, now: now, keys: keys, reader: &reader, verifier: &verifier)
+      token: token.span, audience: audience.span, now: now, keys: [keys], reader: &reader, verifier: &verifier)
     return switch verdict {
     case .allowed: "allowed"
     case .denied(let reason): "\(reason.name)"

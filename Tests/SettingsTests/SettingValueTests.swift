@@ -39,19 +39,27 @@ struct Good: CustomTestStringConvertible, Sendable {
 }
 
 let goodTexts: [Good] = [
-  Good("team_domain", "acme", \.issuer, "https://acme.cloudflareaccess.com"),
-  Good("team_domain", "acme.cloudflareaccess.com", \.issuer, "https://acme.cloudflareaccess.com"),
-  Good("team_domain", "a-1.fed.cloudflareaccess.com", \.issuer, "https://a-1.fed.cloudflareaccess.com"),
-  Good("team_domain", "acme", \.teamDomain, "acme.cloudflareaccess.com"),
-  Good("team_domain", "acme", \.keysLocation.description, "https://acme.cloudflareaccess.com/cdn-cgi/access/certs"),
-  Good("issuer", "https://id.example:8443/realms/a", \.issuer, "https://id.example:8443/realms/a"),
-  Good("issuer", "http://127.0.0.1:9000", \.issuer, "http://127.0.0.1:9000"),
-  Good("issuer", "http://127.8.9.1", \.issuer, "http://127.8.9.1"),
-  Good("issuer", "http://[::1]:9000", \.keysLocation.description, "http://[::1]:9000/cdn-cgi/access/certs"),
-  Good("issuer", "http://localhost:9000", \.issuer, "http://localhost:9000"),
-  Good("keys_url", "https://keys.example/a?b=%2F", \.keysLocation.description, "https://keys.example/a?b=%2F"),
-  Good("keys_url", "file:/etc/keys.json", \.keysLocation, .file(path: "/etc/keys.json")),
-  Good("keys_url", "file:///etc/keys.json", \.keysLocation, .file(path: "/etc/keys.json")),
+  Good("team_domain", "acme", \.issuers[0].issuer, "https://acme.cloudflareaccess.com"),
+  Good("team_domain", "acme.cloudflareaccess.com", \.issuers[0].issuer, "https://acme.cloudflareaccess.com"),
+  Good("team_domain", "a-1.fed.cloudflareaccess.com", \.issuers[0].issuer, "https://a-1.fed.cloudflareaccess.com"),
+  Good("team_domain", "acme", \.teamDomains, ["acme.cloudflareaccess.com"]),
+  Good(
+    "team_domain", "acme", \.issuers[0].keysLocation.description,
+    "https://acme.cloudflareaccess.com/cdn-cgi/access/certs"),
+  Good("issuer", "https://id.example:8443/realms/a", \.issuers[0].issuer, "https://id.example:8443/realms/a"),
+  Good("issuer", "http://127.0.0.1:9000", \.issuers[0].issuer, "http://127.0.0.1:9000"),
+  Good("issuer", "http://127.8.9.1", \.issuers[0].issuer, "http://127.8.9.1"),
+  Good("issuer", "http://[::1]:9000", \.issuers[0].keysLocation.description, "http://[::1]:9000/cdn-cgi/access/certs"),
+  Good("issuer", "http://localhost:9000", \.issuers[0].issuer, "http://localhost:9000"),
+  Good(
+    "keys_url", "https://keys.example/a?b=%2F", \.issuers[0].keysLocation.description, "https://keys.example/a?b=%2F"),
+  Good("keys_url", "file:/etc/keys.json", \.issuers[0].keysLocation, .file(path: "/etc/keys.json")),
+  Good("keys_url", "file:///etc/keys.json", \.issuers[0].keysLocation, .file(path: "/etc/keys.json")),
+  Good("team_domain", "a,b.cloudflareaccess.com", \.issuers.count, 2),
+  Good("issuer", "https://a.example,https://b.example", \.issuers.count, 2),
+  Good("algorithms", "RS256", \.issuers[0].algorithms, [.rs256]),
+  Good("ca_file", "system", \.caFile, nil),
+  Good("ca_file", "/etc/ca.pem", \.caFile, "/etc/ca.pem"),
   Good("listen", "0.0.0.0:0", \.listen, [.tcp(host: "0.0.0.0", port: 0)]),
   Good("listen", "127.0.0.1:65535", \.listen, [.tcp(host: "127.0.0.1", port: 65535)]),
   Good("listen", "localhost:80", \.listen, [.tcp(host: "127.0.0.1", port: 80)]),
@@ -77,12 +85,12 @@ let goodTexts: [Good] = [
   Good("admin", "unix:/run/admin", \.admin, .unix(path: "/run/admin")),
   Good("state_dir", "/var/lib/x", \.stateDirectory, "/var/lib/x"),
   Good("state_dir", "off", \.stateDirectory, nil),
-  Good("leeway", "0", \.leewaySeconds, 0),
-  Good("leeway", "5m", \.leewaySeconds, 300),
-  Good("leeway", "300s", \.leewaySeconds, 300),
-  Good("require", "identity", \.require, .identity),
-  Good("require", "service", \.require, .service),
-  Good("require", "any", \.require, .any),
+  Good("leeway", "0", \.issuers[0].leewaySeconds, 0),
+  Good("leeway", "5m", \.issuers[0].leewaySeconds, 300),
+  Good("leeway", "300s", \.issuers[0].leewaySeconds, 300),
+  Good("require", "identity", \.issuers[0].require, .identity),
+  Good("require", "service", \.issuers[0].require, .service),
+  Good("require", "any", \.issuers[0].require, .any),
   Good("unavailable_status", "401", \.unavailableStatus, 401),
   Good("unavailable_status", "403", \.unavailableStatus, 403),
   Good("expose_reason", "on", \.exposeReason, true),
@@ -157,13 +165,25 @@ let badTexts: [(name: String, texts: [String])] = [
       "0.0.0.0:80,127.0.0.1:80", "[::1]:80,[::]:80", "unix:/a,unix:/a", "0.0.0.0:80, 0.0.0.0:81",
     ]
   ),
+  ("team_domain", ["a,", ",a", "a,a", "a,a.cloudflareaccess.com", "a, b", "a,,b"]),
+  ("issuer", ["https://a.example,", "https://a.example,https://a.example", "https://a.example, https://b.example"]),
+  ("keys_url", ["file:/a,", "file:/a,file:/b"]),
+  (
+    "algorithms",
+    [
+      "", "none", "HS256", "rs256", "RS256+", "RS256+RS256", "RS256,", "RS256,RS256", "RS256 ", "ES256", "RS256+ES256",
+      "EdDSA,RS256",
+    ]
+  ),
+  ("ca_file", ["", "ca.pem", "off", "/a\nb"]),
   ("admin", ["", "on", "none", "127.0.0.1", "127.0.0.1:1,127.0.0.1:2", "Off"]),
   ("socket_mode", ["", "660", "1660", "0888", "0o66", "00660", "rw-"]),
   ("socket_owner", ["", ":", "a:", "a:b:c", "-a", "a b", "ä"]),
   ("state_dir", ["", "relative", "./x", "/a\nb", "/" + String(repeating: "a", count: 1024)]),
   ("leeway", ["", "-1", "301", "6m", "1h", "1.5", "0x1", "+3", " 3", "3 ", "3 s", "3S", "s", "1e1", "03", "3ss", "٣"]),
   ("leeway", ["99999999999999999999999999", "9223372036854775807d", "999999999999999999d", "3ms", "\u{0}"]),
-  ("require", ["", "user", "Any", "any,service"]),
+  ("require", ["", "user", "Any", "any,service", "any,"]),
+  ("leeway", ["1s,", "1s,2s", ",1s"]),
   ("unavailable_status", ["", "200", "500", "502", "0503", "503 ", "+503"]),
   ("expose_reason", ["", "true", "1", "yes", "On"]),
   ("keys_refresh", ["", "0", "86401", "25h", "2d"]),
@@ -220,7 +240,7 @@ func `a pasted team URL is answered with what to write instead`(_ text: String, 
     ("http://localhost:81/k", "localhost", 81, "/k", "localhost:81", false),
   ]
   for row in table {
-    guard case .web(let url) = try settings(["keys_url": row.text]).keysLocation else {
+    guard case .web(let url) = try settings(["keys_url": row.text]).issuers[0].keysLocation else {
       Issue.record("\(row.text) is no web URL")
       continue
     }

@@ -22,16 +22,20 @@ private func line(_ flags: [String: String], _ environment: [String: String] = [
 @Test func `with a team alone all others have the documented defaults`() throws {
   let resolved = try resolve([:], ["GATEWAY_TEAM_DOMAIN": "acme"])
   let settings = resolved.settings
-  #expect(settings.issuer == "https://acme.cloudflareaccess.com")
-  #expect(settings.keysLocation.description == "https://acme.cloudflareaccess.com/cdn-cgi/access/certs")
+  #expect(settings.issuers[0].issuer == "https://acme.cloudflareaccess.com")
+  #expect(settings.issuers[0].keysLocation.description == "https://acme.cloudflareaccess.com/cdn-cgi/access/certs")
   #expect(settings.listen == [.tcp(host: "0.0.0.0", port: 8000)])
   #expect(settings.admin == .tcp(host: "127.0.0.1", port: 8001))
   #expect(settings.socketMode == 0o660)
   #expect(settings.socketOwner == nil)
   #expect(settings.stateDirectory == nil)
-  #expect(settings.leewaySeconds == 30)
-  #expect(settings.require == .identity)
+  #expect(settings.issuers[0].leewaySeconds == 30)
+  #expect(settings.issuers[0].require == .identity)
   #expect(settings.unavailableStatus == 503)
+  #expect(settings.issuers.count == 1)
+  #expect(settings.issuers[0].algorithms == [.rs256])
+  #expect(settings.issuers[0].proxy == nil)
+  #expect(settings.caFile == nil)
   #expect(!settings.exposeReason)
   #expect(settings.keysRefreshSeconds == 3600)
   #expect(settings.keysMaxAgeSeconds == 7 * 86_400)
@@ -61,25 +65,26 @@ func `a loop a core stays within what is allowed`(_ cores: Int, _ loops: Int) th
 
 @Test func `a flag wins over a variable and a variable over the default`() throws {
   let environment = ["GATEWAY_TEAM_DOMAIN": "acme", "GATEWAY_LEEWAY": "10"]
-  #expect(try resolve([:], environment).settings.leewaySeconds == 10)
-  #expect(try resolve(["leeway": "20"], environment).settings.leewaySeconds == 20)
+  #expect(try resolve([:], environment).settings.issuers[0].leewaySeconds == 10)
+  #expect(try resolve(["leeway": "20"], environment).settings.issuers[0].leewaySeconds == 20)
 }
 
 @Test func `an empty variable counts as unset and an empty flag is a mistake`() throws {
   let environment = ["GATEWAY_TEAM_DOMAIN": "", "CF_TEAMS_DOMAIN": "acme", "GATEWAY_LEEWAY": ""]
   let settings = try resolve([:], environment).settings
-  #expect(settings.leewaySeconds == 30)
-  #expect(settings.teamDomain == "acme.cloudflareaccess.com")
+  #expect(settings.issuers[0].leewaySeconds == 30)
+  #expect(settings.teamDomains == ["acme.cloudflareaccess.com"])
   #expect(line(["leeway": ""], environment) == "--leeway: '' is refused; allowed: 0s to 300s")
 }
 
 @Test func `a flag hides a bad variable`() throws {
-  #expect(try resolve(["team_domain": "acme", "leeway": "1"], ["GATEWAY_LEEWAY": "x"]).settings.leewaySeconds == 1)
+  #expect(
+    try resolve(["team_domain": "acme", "leeway": "1"], ["GATEWAY_LEEWAY": "x"]).settings.issuers[0].leewaySeconds == 1)
 }
 
 @Test func `the setting's own variable wins over CF_TEAMS_DOMAIN`() throws {
   let both = ["GATEWAY_TEAM_DOMAIN": "acme", "CF_TEAMS_DOMAIN": "other"]
-  #expect(try resolve([:], both).settings.teamDomain == "acme.cloudflareaccess.com")
+  #expect(try resolve([:], both).settings.teamDomains == ["acme.cloudflareaccess.com"])
   #expect(
     line([:], ["CF_TEAMS_DOMAIN": "a b"])
       == "CF_TEAMS_DOMAIN: 'a b' is refused; allowed: acme, acme.cloudflareaccess.com or acme.fed.cloudflareaccess.com, in lower case, no https:// and no slash"
@@ -106,8 +111,8 @@ func `a loop a core stays within what is allowed`(_ cores: Int, _ loops: Int) th
 
 @Test func `an issuer wins over a team, with a warning where they differ`() throws {
   let other = try resolve(["team_domain": "acme", "issuer": "https://id.example"])
-  #expect(other.settings.issuer == "https://id.example")
-  #expect(other.settings.keysLocation.description == "https://id.example/cdn-cgi/access/certs")
+  #expect(other.settings.issuers[0].issuer == "https://id.example")
+  #expect(other.settings.issuers[0].keysLocation.description == "https://id.example/cdn-cgi/access/certs")
   #expect(
     other.warnings.map(\.description)
       == ["issuer https://id.example is used, and team_domain acme.cloudflareaccess.com is ignored"])
@@ -186,9 +191,13 @@ func `a loop a core stays within what is allowed`(_ cores: Int, _ loops: Int) th
     "team_domain": "acme", "listen": "[::1]:0,unix:/a", "admin": "off", "leeway": "61", "keys_refresh": "90m",
     "max_head_bytes": "8193", "token_cache_bytes": "0", "drain_timeout": "0",
   ]
-  for flags in [["team_domain": "acme"], odd] {
+  let several = [
+    "issuer": "https://a.example,https://b.example,https://c.example", "algorithms": "RS256+ES256,EdDSA,PS256",
+    "leeway": "1,2,3", "require": "any", "keys_url": "file:/a,file:/b,https://c.example/k", "ca_file": "/ca",
+  ]
+  for flags in [["team_domain": "acme"], ["team_domain": "a,b"], odd, several] {
     let settings = try resolve(flags).settings
-    let again = SettingName.allCases.map { ($0.rawValue, settings.text(of: $0)) }
+    let again = SettingName.allCases.map { ($0.rawValue, settings.text(of: $0)) }.filter { !$0.1.isEmpty }
     #expect(try resolve(Dictionary(uniqueKeysWithValues: again)).settings == settings)
   }
   #expect(try resolve(odd).settings.text(of: .leeway) == "61s")

@@ -7,11 +7,12 @@ import Testing
 private let names = MetricNames(reasons: ["missing", "expired"], refusals: ["bare_lf", "a\"b\\c\nd"])
 
 private func page(
-  _ loops: [LoopCounters] = [], _ shared: SharedCounters = SharedCounters(), dropped: Int = 0,
-  process: ProcessFigures = ProcessFigures()
+  _ loops: [LoopCounters] = [], _ shared: SharedCounters = SharedCounters(), issuers: [IssuerFigures] = [],
+  dropped: Int = 0, process: ProcessFigures = ProcessFigures()
 ) -> [String] {
   let bytes = MetricsPage.render(
-    loops: loops, shared: shared, names: names, logLinesDropped: dropped, process: process, version: "1.2.3")
+    loops: loops, shared: shared, issuers: issuers, names: names, logLinesDropped: dropped, process: process,
+    version: "1.2.3")
   return String(decoding: bytes, as: UTF8.self).split(separator: "\n").map(String.init)
 }
 
@@ -75,12 +76,6 @@ private func busyLoop() -> LoopCounters {
   shared.countVerification(ok: false)
   shared.countVerification(ok: false)
   shared.countPoolOverload()
-  for outcome in KeyRefreshOutcome.allCases {
-    for _ in 0...outcome.rawValue { shared.countKeyRefresh(outcome) }
-  }
-  shared.countUnknownKidRefetch()
-  shared.countUnknownKidRefetchLimited()
-  shared.setKeys(count: 2, fetchedAtSeconds: 1_700_000_000)
   let before = page([], shared)
   #expect(before.contains("access_gateway_ready 0"))
   shared.setReady(true)
@@ -89,17 +84,50 @@ private func busyLoop() -> LoopCounters {
     #"access_gateway_verifications_total{result="ok"} 1"#,
     #"access_gateway_verifications_total{result="failed"} 2"#,
     "access_gateway_pool_overloads_total 1",
-    #"access_gateway_key_refreshes_total{outcome="success"} 1"#,
-    #"access_gateway_key_refreshes_total{outcome="too_large"} 7"#,
-    #"access_gateway_key_refreshes_total{outcome="file"} 9"#,
-    "access_gateway_unknown_kid_refetches_total 1",
-    "access_gateway_unknown_kid_refetches_limited_total 1",
-    "access_gateway_keys_fetched_timestamp_seconds 1700000000",
-    "access_gateway_keys 2",
     "access_gateway_ready 1",
   ] {
     #expect(lines.contains(line), "\(line)")
   }
+}
+
+private func issuer() -> IssuerFigures {
+  var figures = IssuerFigures(issuer: "https://a.example")
+  figures.keys = [.init(kid: "k\"1", verified: 3, failed: 1)]
+  figures.skippedKeys = 2
+  figures.fetchedAtSeconds = 1_700_000_000
+  figures.ageSeconds = 10
+  figures.secondsLeft = 604_790
+  for outcome in KeyRefreshOutcome.allCases { figures.refreshes[outcome.rawValue] = UInt64(outcome.rawValue + 1) }
+  figures.unknownKids = 9
+  figures.unknownKidRefetches = 1
+  figures.unknownKidRefetchesLimited = 8
+  figures.stateFaults = 4
+  return figures
+}
+
+@Test func `each issuer's keys are on the page under its name`() {
+  let lines = page(issuers: [issuer(), IssuerFigures(issuer: "https://b.example")])
+  for line in [
+    #"access_gateway_key_refreshes_total{issuer="https://a.example",outcome="success"} 1"#,
+    #"access_gateway_key_refreshes_total{issuer="https://a.example",outcome="too_large"} 7"#,
+    #"access_gateway_key_refreshes_total{issuer="https://b.example",outcome="file"} 0"#,
+    #"access_gateway_unknown_kids_total{issuer="https://a.example"} 9"#,
+    #"access_gateway_unknown_kid_refetches_total{issuer="https://a.example"} 1"#,
+    #"access_gateway_unknown_kid_refetches_limited_total{issuer="https://a.example"} 8"#,
+    #"access_gateway_keys{issuer="https://a.example"} 1"#,
+    #"access_gateway_keys{issuer="https://b.example"} 0"#,
+    #"access_gateway_keys_skipped{issuer="https://a.example"} 2"#,
+    #"access_gateway_keys_fetched_timestamp_seconds{issuer="https://a.example"} 1700000000"#,
+    #"access_gateway_keys_fetched_timestamp_seconds{issuer="https://b.example"} 0"#,
+    #"access_gateway_keys_age_seconds{issuer="https://a.example"} 10"#,
+    #"access_gateway_keys_too_old_in_seconds{issuer="https://a.example"} 604790"#,
+    #"access_gateway_key_state_faults_total{issuer="https://a.example"} 4"#,
+    #"access_gateway_key_verifications_total{issuer="https://a.example",kid="k\"1",result="ok"} 3"#,
+    #"access_gateway_key_verifications_total{issuer="https://a.example",kid="k\"1",result="failed"} 1"#,
+  ] {
+    #expect(lines.contains(line), "\(line)")
+  }
+  #expect(!lines.contains { $0.hasPrefix(#"access_gateway_keys_age_seconds{issuer="https://b"#) })
 }
 
 @Test func `an index beyond the names counts as other and makes no new series`() {
@@ -110,7 +138,8 @@ private func busyLoop() -> LoopCounters {
   #expect(lines.last == #"access_gateway_requests_total{verdict="deny",reason="other"} 6"#)
   let tooMany = MetricNames(reasons: (0..<40).map { "r\($0)" }, refusals: [])
   let bytes = MetricsPage.render(
-    loops: [loop], shared: SharedCounters(), names: tooMany, logLinesDropped: 0, process: ProcessFigures(), version: "1"
+    loops: [loop], shared: SharedCounters(), issuers: [], names: tooMany, logLinesDropped: 0, process: ProcessFigures(),
+    version: "1"
   )
   #expect(String(decoding: bytes, as: UTF8.self).contains(#"{verdict="deny",reason="r31"} 5"#))
 }
@@ -149,8 +178,8 @@ private func busyLoop() -> LoopCounters {
     return
   }
   let bytes = MetricsPage.render(
-    loops: [busyLoop()], shared: SharedCounters(), names: names, logLinesDropped: 1, process: .current(),
-    version: "1.2.3")
+    loops: [busyLoop()], shared: SharedCounters(), issuers: [issuer()], names: names, logLinesDropped: 1,
+    process: .current(), version: "1.2.3")
   let process = Process()
   process.executableURL = URL(filePath: tool)
   process.arguments = ["check", "metrics"]

@@ -26,7 +26,7 @@ import Token
     mutating func judged(_ token: [UInt8], now: Double) -> Verdict {
       let audience = Array(Fixture.audience.utf8)
       return judge.verdict(
-        token: token.span, audience: audience.span, now: now, keys: keys, reader: &reader, verifier: &verifier)
+        token: token.span, audience: audience.span, now: now, keys: [keys], reader: &reader, verifier: &verifier)
     }
 
     mutating func answer(_ token: [UInt8], now: Double) -> Verdict {

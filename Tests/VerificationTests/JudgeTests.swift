@@ -16,7 +16,8 @@ import Token
     var verifier = try Fixture.verifier()
     let name = Array(audience.utf8)
     return judge.verdict(
-      token: token.span, audience: name.span, now: Double(now), keys: keys, reader: &reader, verifier: &verifier)
+      token: token.span, audience: name.span, now: Double(now), keys: keys.map { [$0] } ?? [], reader: &reader,
+      verifier: &verifier)
   }
 
   private func user(_ team: StandInIssuer = Fixture.team, now: Int = Fixture.now) throws -> [UInt8] {
@@ -60,6 +61,86 @@ import Token
     #expect(try verdict(user(), keys: keys) == .denied(.keysUnavailable))
   }
 
+  @Test func `with several issuers each token is judged by its own, and by its own keys alone`() throws {
+    let rsa = Fixture.team
+    let signer = try #require(Fixture.signers[.es256])
+    let curve = StandInIssuer(issuer: Fixture.other, keys: [signer])
+    let judge = Judge([
+      Expectations(issuer: Array(Fixture.cloudflare.utf8), leeway: 0),
+      Expectations(issuer: Array(Fixture.other.utf8), algorithms: .es256, leeway: 100, require: .service),
+    ])
+    let rsaKeys = try Fixture.keySet(of: rsa)
+    let curveKeys = try Fixture.keySet(of: [signer])
+    let both = [curveKeys, rsaKeys]
+    let service = try curve.serviceToken(audience: [Fixture.audience], commonName: "a", now: Fixture.now)
+    #expect(try several(user(), both, judge) == .allowed)
+    #expect(try several(service, both, judge) == .allowed)
+    // What one issuer wants is not what the other gets: algorithms, leeway, require.
+    #expect(try several(user(curve), both, judge) == .denied(.identity))
+    let end = Fixture.now + 86_400
+    #expect(try several(user(), both, judge, now: end) == .denied(.expired))
+    #expect(try several(service, both, judge, now: end + 99) == .allowed)
+    #expect(try several(service, both, judge, now: end + 100) == .denied(.expired))
+    // One issuer's outage is not the other's.
+    #expect(try several(user(), [rsaKeys], judge) == .allowed)
+    #expect(try several(service, [rsaKeys], judge) == .denied(.keysUnavailable))
+    // A key of one issuer vouches for no token that names the other.
+    let forged = StandInIssuer(issuer: Fixture.cloudflare, keys: [signer])
+    #expect(try several(user(forged), both, judge) == .denied(.algorithm))
+    let strange = try StandInIssuer(issuer: Fixture.cloudflare)
+    let strangeKeys = try Fixture.keySet(of: strange.keys, issuer: Fixture.other, algorithms: .rs256)
+    #expect(try several(user(strange), [rsaKeys, strangeKeys], judge) == .denied(.keyUnknown))
+  }
+
+  @Test(arguments: ["", "/", "x"]) func `an iss that is none of several is denied as such`(_ tail: String) throws {
+    let judge = Judge([
+      Expectations(issuer: Array("https://one.example".utf8)), Expectations(issuer: Array(Fixture.other.utf8)),
+    ])
+    let stranger = StandInIssuer(issuer: Fixture.cloudflare + tail, keys: Fixture.team.keys)
+    #expect(try several(user(stranger), [Fixture.keySet(of: Fixture.team)], judge) == .denied(.issuer))
+    var reader = TokenReader()
+    let place = judge.issuer(of: reader)
+    #expect(place == nil)
+    let token = try user(stranger)
+    _ = reader.read(token.span)
+    let validity = judge.validity(of: reader)
+    #expect(validity == nil)
+  }
+
+  @Test func `with one issuer the algorithm is judged before iss, with several after it`() throws {
+    let signer = try #require(Fixture.signers[.es256])
+    let stranger = StandInIssuer(issuer: "https://stranger.example", keys: [signer])
+    let one = Expectations(issuer: Array(Fixture.cloudflare.utf8))
+    let two = Expectations(issuer: Array(Fixture.other.utf8))
+    #expect(try several(user(stranger), [], Judge([one])) == .denied(.algorithm))
+    #expect(try several(user(stranger), [], Judge([one, two])) == .denied(.issuer))
+  }
+
+  private func several(
+    _ token: [UInt8], _ keys: [KeySet], _ judge: Judge, now: Int = Fixture.now
+  ) throws -> Verdict {
+    var reader = TokenReader()
+    var verifier = try Fixture.verifier()
+    let audience = Array(Fixture.audience.utf8)
+    return judge.verdict(
+      token: token.span, audience: audience.span, now: Double(now), keys: keys, reader: &reader, verifier: &verifier)
+  }
+
+  @Test func `a key that stays through a rotation stays the same object, with what it has counted`() throws {
+    let team = try StandInIssuer(issuer: Fixture.cloudflare)
+    let first = try Fixture.keySet(of: team)
+    first.keys[0].uses.count(isGood: true, now: 5)
+    first.keys[0].uses.count(isGood: false, now: 6)
+    try team.rotate()
+    let text = String(decoding: try team.keySet(), as: UTF8.self)
+    let second = KeySet(try Fixture.read(text, issuer: team.issuer), after: first, generation: 2)
+    #expect(second.count == 2)
+    let kept = try #require(second.keys.first { $0.kid == first.keys[0].kid })
+    #expect(kept === first.keys[0])
+    #expect((kept.uses.goodCount, kept.uses.badCount, kept.uses.lastGood) == (1, 1, 5))
+    #expect(second.keys.contains { $0.uses.lastGood == nil })
+  }
+
   @Test func `an unknown kid is denied as such`() throws {
     let team = try StandInIssuer(issuer: Fixture.cloudflare)
     #expect(try verdict(user(team), keys: Fixture.keySet(of: Fixture.team)) == .denied(.keyUnknown))
@@ -92,7 +173,7 @@ import Token
     let keys = try Fixture.keySet(of: Fixture.team)
     let audience = Array(Fixture.audience.utf8)
     let assessment = Fixture.judge().assess(
-      token: token.span, audience: audience.span, now: Double(Fixture.now), keys: keys, reader: &reader)
+      token: token.span, audience: audience.span, now: Double(Fixture.now), keys: [keys], reader: &reader)
     guard case .refused(.signature) = assessment else {
       Issue.record("not refused")
       return
@@ -110,7 +191,7 @@ import Token
       var changed = token
       changed[at] = changed[at] == UInt8(ascii: "A") ? UInt8(ascii: "B") : UInt8(ascii: "A")
       let verdict = judge.verdict(
-        token: changed.span, audience: audience.span, now: Double(Fixture.now), keys: keys, reader: &reader,
+        token: changed.span, audience: audience.span, now: Double(Fixture.now), keys: [keys], reader: &reader,
         verifier: &verifier)
       #expect(verdict != .allowed, "character \(at)")
     }

@@ -54,14 +54,14 @@ extension Double {
 /// A judge with keys, and the clock.
 final class Bench {
   private let judge: Judge
-  private let keys: KeySet
+  private let keys: [KeySet]
   private let audience = Array(Workshop.audience.utf8)
   private var reader = TokenReader()
   private var verifier: SignatureVerifier
 
   init(_ keys: KeySet, _ verifier: consuming SignatureVerifier) {
     judge = Judge(Expectations(issuer: Array(Workshop.issuer.utf8)))
-    self.keys = keys
+    self.keys = [keys]
     self.verifier = verifier
   }
 

@@ -1,4 +1,5 @@
-// One GET over HTTP or HTTPS: resolve, connect to each address in turn, TLS, ask, read, all under one deadline.
+// One GET over HTTP or HTTPS: resolve, connect to each address in turn, through a proxy's tunnel if there is one, TLS,
+// ask, read, all under one deadline.
 // Redirects are not followed, nothing is retried, nothing is kept: a fetch is made, answers once, and is dropped.
 
 import CEvent
@@ -8,24 +9,30 @@ import Glibc
 /// What to fetch.
 public struct FetchTarget: Equatable, Sendable {
   public var isTLS: Bool
-  /// A name, or a numeric address with no brackets.
+  /// A name, a numeric address with no brackets, or `unix:` and a path.
   public var host: String
   public var port: UInt16
   /// Starts with `/`; may hold a query.
   public var path: String
   /// PEM certificates to trust in place of the system's CAs.
   public var caFile: String?
+  /// Opens a tunnel for TLS; nothing else goes through it.
+  public var proxy: FetchProxy?
 
-  public init(isTLS: Bool, host: String, port: UInt16, path: String, caFile: String? = nil) {
+  public init(
+    isTLS: Bool, host: String, port: UInt16, path: String, caFile: String? = nil, proxy: FetchProxy? = nil
+  ) {
     self.isTLS = isTLS
     self.host = host
     self.port = port
     self.path = path
     self.caFile = caFile
+    self.proxy = isTLS ? proxy : nil
   }
 
   /// The Host header's value (RFC 9110 section 7.2): the port only where it is not the scheme's own.
   var authority: String {
+    if host.hasPrefix("unix:") { return "localhost" }
     let name = host.utf8.contains(UInt8(ascii: ":")) ? "[\(host)]" : host
     return port == (isTLS ? 443 : 80) ? name : "\(name):\(port)"
   }
@@ -36,6 +43,8 @@ public struct FetchTarget: Equatable, Sendable {
   private enum Step: String {
     case resolving = "resolving the host"
     case connecting = "connecting"
+    case tunnelling = "waiting for the proxy"
+    case securing = "making TLS through the proxy"
     case waiting = "waiting for the response"
     case reading = "reading the response"
   }
@@ -43,6 +52,7 @@ public struct FetchTarget: Equatable, Sendable {
   private let target: FetchTarget
   private let loop: EventLoop
   private var parser: ResponseParser
+  private var tunnel = TunnelReply()
   private var completion: ((Result<FetchResponse, FetchFailure>) -> Void)?
   private var step = Step.resolving
   private var deadline: Int64
@@ -74,7 +84,7 @@ public struct FetchTarget: Equatable, Sendable {
     timer = LoopTimer(on: loop) { [unowned self] in finish(.failure(.timeout(step.rawValue))) }
     timer?.schedule(afterMilliseconds: deadline)
     attemptTimer = LoopTimer(on: loop) { [unowned self] in
-      lastFailure = .timeout("connecting")
+      lastFailure = .timeout(step.rawValue)
       connectNext()
     }
     resolved = mailbox.attach(to: loop) { [unowned self] in
@@ -85,7 +95,8 @@ public struct FetchTarget: Equatable, Sendable {
         connectNext()
       }
     }
-    Resolver.resolve(target.host, port: target.port) { mailbox.post($0) }
+    let (host, port) = target.proxy.map { ($0.host, $0.port) } ?? (target.host, target.port)
+    Resolver.resolve(host, port: port) { mailbox.post($0) }
   }
 
   deinit { dropConnection() }
@@ -115,16 +126,13 @@ public struct FetchTarget: Equatable, Sendable {
     // One silent address must not use up the time of those behind it.
     attemptTimer?.schedule(afterMilliseconds: max(1, (deadline - loop.now) / Int64(addresses.count)))
     let address = addresses.removeFirst()
+    tunnel = TunnelReply()
     do throws(FetchFailure) {
-      unsafe bufferevent = try makeBufferevent()
+      unsafe bufferevent = target.proxy == nil && target.isTLS ? try makeSecure(over: -1) : try makePlain()
     } catch {
       return finish(.failure(error))
     }
-    unsafe bufferevent_setcb(
-      bufferevent,
-      { _, context in unsafe Unmanaged<Fetch>.fromOpaque(context!).takeUnretainedValue().readable() }, nil,
-      { _, what, context in unsafe Unmanaged<Fetch>.fromOpaque(context!).takeUnretainedValue().happened(Int32(what)) },
-      Unmanaged.passUnretained(self).toOpaque())
+    hear()
     let started = unsafe address.bytes.withUnsafeBytes { raw in
       // libevent copies nothing but the address itself, which the kernel reads inside this call.
       let socketAddress = unsafe UnsafeMutablePointer(mutating: raw.baseAddress!.assumingMemoryBound(to: sockaddr.self))
@@ -136,27 +144,70 @@ public struct FetchTarget: Equatable, Sendable {
     }
   }
 
-  private func makeBufferevent() throws(FetchFailure) -> OpaquePointer {
-    var made: OpaquePointer?
-    if target.isTLS {
-      let context = if let tls { tls } else { try TLSContext(caFile: target.caFile) }
-      tls = context
-      unsafe session = try context.session(for: target.host)
-      unsafe made = unsafe bufferevent_openssl_socket_new(
-        loop.base, -1, session, BUFFEREVENT_SSL_CONNECTING, Int32(BEV_OPT_CLOSE_ON_FREE.rawValue))
-    } else {
-      unsafe made = unsafe bufferevent_socket_new(loop.base, -1, Int32(BEV_OPT_CLOSE_ON_FREE.rawValue))
-    }
+  private func hear() {
+    unsafe bufferevent_setcb(
+      bufferevent,
+      { _, context in unsafe Unmanaged<Fetch>.fromOpaque(context!).takeUnretainedValue().readable() }, nil,
+      { _, what, context in unsafe Unmanaged<Fetch>.fromOpaque(context!).takeUnretainedValue().happened(Int32(what)) },
+      Unmanaged.passUnretained(self).toOpaque())
+  }
+
+  private func makePlain() throws(FetchFailure) -> OpaquePointer {
+    let made = unsafe bufferevent_socket_new(loop.base, -1, Int32(BEV_OPT_CLOSE_ON_FREE.rawValue))
     guard let made = unsafe made else { throw .connect("no memory for a connection") }
     return unsafe made
   }
 
+  /// - Parameter descriptor: a connected socket, owned by the result; -1: one is to be made.
+  private func makeSecure(over descriptor: Int32) throws(FetchFailure) -> OpaquePointer {
+    let context = if let tls { tls } else { try TLSContext(caFile: target.caFile) }
+    tls = context
+    unsafe session = try context.session(for: target.host)
+    let made = unsafe bufferevent_openssl_socket_new(
+      loop.base, descriptor, session, BUFFEREVENT_SSL_CONNECTING, Int32(BEV_OPT_CLOSE_ON_FREE.rawValue))
+    guard let made = unsafe made else { throw .connect("no memory for a connection") }
+    return unsafe made
+  }
+
+  // MARK: - Through a proxy
+
+  private func askForTunnel() {
+    attemptTimer?.cancel()
+    step = .tunnelling
+    let question = TunnelReply.question(host: target.host, port: target.port)
+    guard unsafe bufferevent_write(bufferevent, question, question.count) == 0,
+      unsafe bufferevent_enable(bufferevent, Int16(EV_READ | EV_WRITE)) == 0
+    else { return finish(.failure(.connect("no memory for a request"))) }
+  }
+
+  /// Puts TLS on the connection that now leads to the server. The proxy sees what any router on the way would.
+  private func secureTunnel() {
+    step = .securing
+    // The plain bufferevent closes its own descriptor when it is freed; the connection lives on in this one.
+    let descriptor = fcntl(unsafe bufferevent_getfd(bufferevent), F_DUPFD_CLOEXEC, 0)
+    dropConnection()
+    guard descriptor >= 0 else { return finish(.failure(.connect(SystemError("dup").description))) }
+    do throws(FetchFailure) {
+      unsafe bufferevent = try makeSecure(over: descriptor)
+    } catch {
+      close(descriptor)
+      return finish(.failure(error))
+    }
+    hear()
+  }
+
+  // MARK: - Events
+
   private func happened(_ what: Int32) {
-    if what & Int32(BEV_EVENT_CONNECTED) != 0 { return ask() }
+    if what & Int32(BEV_EVENT_CONNECTED) != 0 {
+      return target.proxy != nil && step == .connecting ? askForTunnel() : ask()
+    }
     guard what & Int32(BEV_EVENT_ERROR | BEV_EVENT_EOF) != 0 else { return }
     let isClean = what & Int32(BEV_EVENT_EOF) != 0
     switch step {
-    case .resolving, .connecting:
+    case .tunnelling:
+      finish(.failure(.connect("the proxy ended the connection")))
+    case .resolving, .connecting, .securing:
       lastFailure = connectFailure(isClean: isClean)
       // A server that proves to be somebody else is no reason to ask the next address, but no harm either.
       connectNext()
@@ -199,12 +250,16 @@ public struct FetchTarget: Equatable, Sendable {
   }
 
   private func readable() {
-    step = .reading
+    if step != .tunnelling { step = .reading }
     var bytes = [UInt8](repeating: 0, count: 16 * 1024)
     while completion != nil {
       let count = unsafe bytes.withUnsafeMutableBytes { unsafe bufferevent_read(bufferevent, $0.baseAddress, $0.count) }
       if count == 0 { return }
       do throws(FetchFailure) {
+        if step == .tunnelling {
+          if try tunnel.receive(Array(bytes[..<count])) { return secureTunnel() }
+          continue
+        }
         if let response = try parser.receive(Array(bytes[..<count])) { return finish(.success(response)) }
       } catch {
         return finish(.failure(error))

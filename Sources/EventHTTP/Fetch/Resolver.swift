@@ -22,6 +22,7 @@ enum Resolver {
   }
 
   private static func lookUp(_ host: String, _ port: UInt16) -> Result<[SocketAddress], FetchFailure> {
+    if host.hasPrefix("unix:") { return unixAddress(host.dropFirst(5)) }
     var hints = unsafe addrinfo()
     unsafe hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
     unsafe hints.ai_flags = AI_NUMERICSERV | AI_ADDRCONFIG
@@ -44,5 +45,19 @@ enum Resolver {
       unsafe next = unsafe entry.pointee.ai_next
     }
     return addresses.isEmpty ? .failure(.resolve("\(host) has no address")) : .success(addresses)
+  }
+
+  private static func unixAddress(_ path: Substring) -> Result<[SocketAddress], FetchFailure> {
+    var name = sockaddr_un()
+    name.sun_family = sa_family_t(AF_UNIX)
+    let bytes = Array(path.utf8)
+    // Bounded by the field's own size, less one for the NUL that is there already.
+    let fits = unsafe withUnsafeMutableBytes(of: &name.sun_path) { field in
+      guard bytes.count < field.count else { return false }
+      unsafe field.copyBytes(from: bytes)
+      return true
+    }
+    guard fits else { return .failure(.resolve("\(path) is too long for a socket")) }
+    return .success([SocketAddress(bytes: unsafe withUnsafeBytes(of: &name) { unsafe Array($0) })])
   }
 }

@@ -11,6 +11,8 @@ import Glibc
 
   /// - Parameter caFile: PEM certificates to trust in place of the system's; nil: the system's (or `SSL_CERT_FILE`).
   init(caFile: String?) throws(FetchFailure) {
+    // What an earlier fetch left in the thread's queue would be taken for this one's (SSL_get_error(3)).
+    ERR_clear_error()
     guard let context = unsafe SSL_CTX_new(TLS_client_method()) else { throw .tls(TLSContext.lastError()) }
     unsafe self.context = unsafe context
     unsafe SSL_CTX_set_verify(context, SSL_VERIFY_PEER, nil)

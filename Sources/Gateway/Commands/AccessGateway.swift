@@ -22,7 +22,8 @@ struct AccessGateway: ParsableCommand {
       """,
     version: programVersion,
     subcommands: [
-      ServeCommand.self, CheckCommand.self, ExplainCommand.self, HealthcheckCommand.self, TokenCommand.self,
+      ServeCommand.self, CheckCommand.self, ExplainCommand.self, HealthcheckCommand.self, KeysCommand.self,
+      TokenCommand.self,
       IssuerCommand.self, DemoCommand.self,
     ],
     defaultSubcommand: ServeCommand.self)

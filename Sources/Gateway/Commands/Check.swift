@@ -1,16 +1,21 @@
-// Fetches the key set once and says what is in it.
+// Fetches each issuer's key set once and says what is in it.
 
 import Settings
 import Verification
 
 enum Check {
-  /// Returns the exit code: 0 if there is a usable key, else 1.
+  /// Returns the exit code: 0 if every issuer has a usable key, else 1.
   static func keys(_ settings: GatewaySettings) -> Int32 {
-    switch OneFetch.keys(by: KeySetReader(settings)) {
+    settings.issuers.map { keys(of: $0, caFile: settings.caFile) }.max() ?? 1
+  }
+
+  private static func keys(of settings: IssuerSettings, caFile: String?) -> Int32 {
+    switch OneFetch.keys(by: KeySetReader(settings, caFile: caFile)) {
     case .failure(let failure):
       printError("access-gateway: no keys from \(settings.keysLocation): \(failure)")
       return 1
-    case .success(let set):
+    case .success(let fetched):
+      let set = fetched.set
       for key in set.keys {
         print("key \(Printable.text(key.kid)): \(key.algorithm.name), \(key.bits) bits")
       }

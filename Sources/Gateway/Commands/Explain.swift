@@ -11,7 +11,9 @@ struct Explain {
   private let audience: [UInt8]
   private let now: Double
   private let settings: GatewaySettings
-  private let expectations: Expectations
+  private let judge: Judge
+  /// What the token is held against: the issuer that it names, or the only one.
+  private var issuer: IssuerSettings
   private var denied: Reason?
 
   /// - Parameters:
@@ -25,7 +27,7 @@ struct Explain {
     }
     var explain = Explain(
       token: trimmed(bytes), audience: Array(audience.utf8), now: nowSeconds.map(Double.init) ?? Clock.wallSeconds,
-      settings: settings, expectations: Expectations(settings))
+      settings: settings, judge: Judge(settings.issuers.map { Expectations($0) }), issuer: settings.issuers[0])
     return explain.run()
   }
 
@@ -33,14 +35,20 @@ struct Explain {
     var reader = TokenReader()
     printPart(0, "header")
     printPart(1, "claims")
-    print("checks at \(Int(now)) (seconds since 1970), leeway \(settings.leewaySeconds) s")
-    note("form", reader.read(token.span), "compact JWS, strict base64url and JSON, at most 8 KiB")
-    if reader.hasToken {
+    let form = reader.read(token.span)
+    let place = judge.issuer(of: reader)
+    if let place { issuer = settings.issuers[place] }
+    print("checks at \(Int(now)) (seconds since 1970), leeway \(issuer.leewaySeconds) s")
+    note("form", form, "compact JWS, strict base64url and JSON, at most 8 KiB")
+    if reader.hasToken, let place {
       for check in Token.Check.allCases {
         let audience = audience
-        note("\(check.name)", reader.outcome(of: check, expectations, audience: audience.span, now: now), wants(check))
+        let reason = reader.outcome(of: check, judge.issuers[place], audience: audience.span, now: now)
+        note("\(check.name)", reason, wants(check))
       }
       checkKey(&reader)
+    } else if reader.hasToken {
+      note("iss", .issuer, "one of \(settings.issuers.map(\.issuer).joined(separator: ", ")), byte for byte")
     } else {
       print("  the other checks need a token whose form is right")
     }
@@ -54,12 +62,12 @@ struct Explain {
 
   private mutating func checkKey(_ reader: inout TokenReader) {
     let keys: KeySet
-    switch OneFetch.keys(by: KeySetReader(settings)) {
+    switch OneFetch.keys(by: KeySetReader(issuer, caFile: settings.caFile)) {
     case .failure(let failure):
-      return note("keys", .keysUnavailable, "a key set from \(settings.keysLocation): \(failure)")
-    case .success(let set):
-      keys = KeySet(set, generation: 1)
-      note("keys", nil, "\(keys.count) usable from \(settings.keysLocation)")
+      return note("keys", .keysUnavailable, "a key set from \(issuer.keysLocation): \(failure)")
+    case .success(let fetched):
+      keys = KeySet(fetched.set, generation: 1)
+      note("keys", nil, "\(keys.count) usable from \(issuer.keysLocation)")
     }
     let names = keys.keys.map { Printable.text($0.kid) }.joined(separator: ", ")
     guard let key = reader.withKeyIdentifier({ keys.key($0) }) else {
@@ -90,15 +98,15 @@ struct Explain {
 
   private func wants(_ check: Token.Check) -> String {
     switch check {
-    case .algorithm: "alg one of the issuer's (RS256)"
-    case .issuer: "iss \"\(settings.issuer)\", byte for byte"
+    case .algorithm: "alg one of the issuer's (\(issuer.algorithms.map(\.rawValue).joined(separator: ", ")))"
+    case .issuer: "iss \"\(issuer.issuer)\", byte for byte"
     case .audience: "aud \"\(Printable.text(audience))\", or an array of strings that holds it"
     case .expiry: "exp, a number, with now < exp + leeway"
     case .notBefore: "nbf, where present, a number with nbf <= now + leeway"
     case .issuedAt: "iat, a number with iat <= now + leeway"
     case .type: "type, where present, \"app\""
     case .identity:
-      switch settings.require {
+      switch issuer.require {
       case .identity: "a user: email with one @ (a service token needs --require service or any)"
       case .service: "a service token: common_name, no email, empty sub (a user needs --require identity or any)"
       case .any: "a user (email) or a service token (common_name)"

@@ -8,6 +8,8 @@ struct SettingsFlags: ParsableArguments {
   @Option(name: flag(.teamDomain), help: help(.teamDomain)) var teamDomain: String?
   @Option(name: flag(.issuer), help: help(.issuer)) var issuer: String?
   @Option(name: flag(.keysURL), help: help(.keysURL)) var keysURL: String?
+  @Option(name: flag(.algorithms), help: help(.algorithms)) var algorithms: String?
+  @Option(name: flag(.caFile), help: help(.caFile)) var caFile: String?
   @Option(name: flag(.listen), help: help(.listen)) var listen: String?
   @Option(name: flag(.admin), help: help(.admin)) var admin: String?
   @Option(name: flag(.socketMode), help: help(.socketMode)) var socketMode: String?
@@ -44,6 +46,8 @@ struct SettingsFlags: ParsableArguments {
     case .teamDomain: teamDomain
     case .issuer: issuer
     case .keysURL: keysURL
+    case .algorithms: algorithms
+    case .caFile: caFile
     case .listen: listen
     case .admin: admin
     case .socketMode: socketMode

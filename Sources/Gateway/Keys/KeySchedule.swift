@@ -6,6 +6,8 @@ enum FetchCause: String, Sendable, CaseIterable {
   case start, schedule, retry
   case unknownKid = "unknown_kid"
   case hangUp = "hang_up"
+  /// The `file:` that the keys come from is another.
+  case change
 }
 
 /// What the driver must do now.
@@ -30,8 +32,8 @@ struct KeySchedule: Equatable, Sendable {
   let maxAge: Int64
 
   private(set) var isFetching = false
-  /// A hang-up came during a fetch, which may have been answered before what the hang-up is about.
-  private var fetchesAgain = false
+  /// A hang-up or a change came during a fetch, which may have been answered before what it is about.
+  private var nextCause: FetchCause?
   private var failures = 0
   private var lastUnknownKidFetch: Int64?
   private var nextFetch: Int64?
@@ -56,6 +58,9 @@ struct KeySchedule: Equatable, Sendable {
   /// Whether a set was had, and too long ago.
   func isStale(at now: Int64) -> Bool { lastSuccess.map { now - $0 >= maxAge } ?? false }
 
+  /// A set from a state file is in use, fetched `age` milliseconds ago. Call before `start`.
+  mutating func restore(at now: Int64, age: Int64) { lastSuccess = now - max(age, 0) }
+
   mutating func start() -> KeyAction { begin(.start) }
 
   mutating func timerFired(at now: Int64) -> KeyAction {
@@ -72,12 +77,16 @@ struct KeySchedule: Equatable, Sendable {
     return begin(.unknownKid)
   }
 
-  mutating func hangUp() -> KeyAction {
+  mutating func hangUp() -> KeyAction { beginOrRemember(.hangUp) }
+
+  mutating func changed() -> KeyAction { beginOrRemember(.change) }
+
+  private mutating func beginOrRemember(_ cause: FetchCause) -> KeyAction {
     guard !isFetching else {
-      fetchesAgain = true
+      nextCause = cause
       return .none
     }
-    return begin(.hangUp)
+    return begin(cause)
   }
 
   mutating func fetchSucceeded(at now: Int64, random: Double) -> KeyAction {
@@ -101,9 +110,9 @@ struct KeySchedule: Equatable, Sendable {
   }
 
   private mutating func again() -> KeyAction {
-    guard fetchesAgain else { return .none }
-    fetchesAgain = false
-    return begin(.hangUp)
+    guard let cause = nextCause else { return .none }
+    nextCause = nil
+    return begin(cause)
   }
 
   private mutating func begin(_ cause: FetchCause) -> KeyAction {

@@ -1,5 +1,6 @@
 // Keeps one issuer's key set fresh: drives KeySchedule with the control loop's clock and timers, fetches, reads the set,
-// tells the loops. A set is replaced by a usable one only; nothing that fails changes what serves.
+// keeps the state file. A set is replaced by a usable one only; nothing that fails changes what serves. What it tells of
+// its keys (log, metrics, pages) is in KeyReports.swift.
 
 import EventHTTP
 import Telemetry
@@ -9,69 +10,139 @@ import Verification
 
 /// Thread: the control loop's.
 final class KeySource {
-  private let settings: GatewaySettings
+  let settings: IssuerSettings
+  private let maxAge: Int
   private let loop: EventLoop
-  private let log: Log
-  private let shared: SharedCounters
-  private let bell: UnknownKidBell
+  let log: Log
+  let bell: UnknownKidBell
   private let reader: KeySetReader
-  private let publish: (KeySet?) -> Void
+  private let willFetch: () -> Void
+  private let changed: () -> Void
 
-  private var schedule: KeySchedule
+  private(set) var schedule: KeySchedule
   private var timer: LoopTimer?
+  private var watchTimer: LoopTimer?
+  private var fileMark: FileMark?
   private var bellAttachment: WakeUp.Attachment?
   private var fetch: Fetch?
   private var retired: Fetch?
+  private let stateFile: KeyStateFile?
+  private var writer: KeyStateWriter?
+  private var writeResults: WakeUp.Attachment?
+  private var isWriteFailing = false
 
   /// The set in use; nil: none yet, or none that may still be trusted.
   private(set) var keys: KeySet?
   /// Seconds since 1970 of the last good fetch.
-  private(set) var fetchedAt: Double?
+  private(set) var fetchedAt: Int?
+  /// When each key of the set was first seen, by its thumbprint's digits.
+  private(set) var firstSeen: [String: Int] = [:]
+  /// What was not usable in the last set.
+  private(set) var skipped: [SkippedKey] = []
+  /// Whether the set in use came from the state file.
+  private(set) var isRestored = false
   /// Why the last fetch failed; nil when it did not.
   private(set) var lastFailure: String?
+  private(set) var refreshes = [UInt64](repeating: 0, count: KeyRefreshOutcome.allCases.count)
+  private(set) var unknownKidRefetches: UInt64 = 0
+  private(set) var stateFaults: UInt64 = 0
 
-  /// - Parameter publish: told of each new set, and of nil when the set is too old; not before `start`.
+  /// - Parameters:
+  ///   - willFetch: called when a fetch begins.
+  ///   - changed: called when `keys` is another set, or none; not before `start`.
   init(
-    _ settings: GatewaySettings, on loop: EventLoop, bell: UnknownKidBell, shared: SharedCounters, log: Log,
-    publish: @escaping (KeySet?) -> Void
-  ) {
+    _ settings: IssuerSettings, of gateway: GatewaySettings, on loop: EventLoop, bell: UnknownKidBell, log: Log,
+    willFetch: @escaping () -> Void, changed: @escaping () -> Void
+  ) throws(SystemError) {
     self.settings = settings
     self.loop = loop
     self.bell = bell
-    self.shared = shared
     self.log = log
-    self.publish = publish
-    reader = KeySetReader(settings)
+    self.willFetch = willFetch
+    self.changed = changed
+    maxAge = gateway.keysMaxAgeSeconds
+    reader = KeySetReader(settings, caFile: gateway.caFile)
     schedule = KeySchedule(
-      refresh: Int64(settings.keysRefreshSeconds) * 1000, maxAge: Int64(settings.keysMaxAgeSeconds) * 1000)
+      refresh: Int64(gateway.keysRefreshSeconds) * 1000, maxAge: Int64(gateway.keysMaxAgeSeconds) * 1000)
+    // Keys from a file are on this machine already.
+    if case .web = settings.keysLocation, let folder = gateway.stateDirectory {
+      stateFile = KeyStateFile(folder: folder, issuer: settings.issuer)
+    } else {
+      stateFile = nil
+    }
     timer = LoopTimer(on: loop) { [unowned self] in timerFired() }
     bellAttachment = bell.attach(to: loop) { [unowned self] in unknownKid() }
+    if let stateFile {
+      let results = try Mailbox<KeyStateFault?>()
+      writer = KeyStateWriter(stateFile) { results.post($0) }
+      writeResults = results.attach(to: loop) { [unowned self] in stateWritten($0) }
+    }
+    if case .file = settings.keysLocation { watchTimer = LoopTimer(on: loop) { [unowned self] in lookAtFile() } }
   }
 
-  func start() { perform(schedule.start()) }
+  /// Takes the set of the state file, if that may be trusted. Call before `start`; blocks for one small file.
+  func restore() {
+    guard let stateFile else { return }
+    do throws(KeyStateFault) {
+      guard let bytes = try stateFile.read() else { return }
+      let state = try KeyState(decoding: bytes)
+      let wall = Int(Clock.wallSeconds)
+      if let fault = state.fault(
+        issuer: settings.issuer, source: settings.keysLocation.description, now: wall, maxAge: maxAge)
+      {
+        throw fault
+      }
+      guard case .success(let fetched) = reader.read(state.set) else {
+        throw .set("the keys inside are not usable under the settings")
+      }
+      schedule.restore(at: now, age: Int64(wall - state.fetchedAt) * 1000)
+      fetchedAt = state.fetchedAt
+      firstSeen = state.seen
+      isRestored = true
+      keys = KeySet(fetched.set, generation: 1)
+      log.info(
+        "keys_restored", ("issuer", .string(settings.issuer)), ("keys", .int(keys?.count ?? 0)),
+        ("age_s", .int(max(wall - state.fetchedAt, 0))))
+    } catch {
+      stateFaults += 1
+      log.warning(
+        "state_file_ignored", ("issuer", .string(settings.issuer)), ("file", .string(stateFile.path)),
+        ("why", .string(error.description)))
+    }
+  }
+
+  func start() {
+    perform(schedule.start())
+    watchTimer?.schedule(afterMilliseconds: Self.watchInterval)
+  }
 
   /// SIGHUP.
   func hangUp() { perform(schedule.hangUp()) }
 
+  /// Waits for the state file, at the end of the process.
+  func finish() { writer?.flush(milliseconds: 1000) }
+
   private func unknownKid() {
     let action = schedule.unknownKid(at: now)
     if action == .fetch(.unknownKid) {
-      shared.countUnknownKidRefetch()
+      unknownKidRefetches += 1
       bell.keepQuiet(until: now + KeySchedule.unknownKidInterval)
     }
-    if action == .refuseUnknownKid { shared.countUnknownKidRefetchLimited() }
+    if action == .refuseUnknownKid { bell.countHeldBack() }
     perform(action)
   }
 
   private func timerFired() {
     if schedule.isStale(at: now), keys != nil {
-      log.error("keys_too_old", ("issuer", .string(settings.issuer)), ("limit_s", .int(settings.keysMaxAgeSeconds)))
-      replace(with: nil)
+      log.error("keys_too_old", ("issuer", .string(settings.issuer)), ("limit_s", .int(maxAge)))
+      keys = nil
+      fetchedAt = nil
+      changed()
     }
     perform(schedule.timerFired(at: now))
   }
 
-  private var now: Int64 { Clock.monotonicMilliseconds }
+  var now: Int64 { Clock.monotonicMilliseconds }
 
   private func perform(_ action: KeyAction) {
     if case .fetch(let cause) = action { begin(cause) }
@@ -86,7 +157,11 @@ final class KeySource {
   // MARK: - One fetch
 
   private func begin(_ cause: FetchCause) {
-    log.debug("keys_fetch", ("cause", .string(cause.rawValue)), ("from", .string(settings.keysLocation.description)))
+    willFetch()
+    log.debug(
+      "keys_fetch", ("cause", .string(cause.rawValue)), ("from", .string(settings.keysLocation.description)))
+    // Before it is read: a change in between is one more change.
+    fileMark = reader.fileMark
     reader.fetch(on: loop, keep: { [unowned self] in fetch = $0 }) { [unowned self] outcome in
       // The fetch is in the middle of its own call; it goes when the next one starts.
       retired = fetch
@@ -95,53 +170,62 @@ final class KeySource {
     }
   }
 
-  private func ended(_ outcome: Result<JWKSet, KeyFetchFailure>, _ cause: FetchCause) {
+  private func ended(_ outcome: Result<FetchedSet, KeyFetchFailure>, _ cause: FetchCause) {
     let random = Double.random(in: 0..<1)
     switch outcome {
-    case .success(let set):
-      shared.countKeyRefresh(.success)
+    case .success(let fetched):
+      refreshes[KeyRefreshOutcome.success.rawValue] += 1
       lastFailure = nil
-      accept(set, cause)
+      accept(fetched, cause)
       perform(schedule.fetchSucceeded(at: now, random: random))
     case .failure(let failure):
-      shared.countKeyRefresh(failure.outcome)
+      refreshes[failure.outcome.rawValue] += 1
       lastFailure = failure.description
-      log.warning(
-        "keys_fetch_failed", ("cause", .string(cause.rawValue)), ("from", .string(settings.keysLocation.description)),
-        ("error", .string(failure.description)), ("serving", .int(keys?.count ?? 0)))
+      report(failure, cause)
       perform(schedule.fetchFailed(at: now, retryAfter: failure.retryAfter, random: random))
     }
   }
 
-  private func accept(_ set: JWKSet, _ cause: FetchCause) {
-    let next = KeySet(set, generation: (keys?.generation ?? 0) + 1)
-    fetchedAt = Clock.wallSeconds
-    logChanges(from: keys, to: next, skipped: set.skipped, cause)
-    replace(with: next)
-  }
-
-  private func replace(with next: KeySet?) {
+  private func accept(_ fetched: FetchedSet, _ cause: FetchCause) {
+    let old = keys
+    let next = KeySet(fetched.set, after: old, generation: (old?.generation ?? 0) + 1)
+    let wall = Int(Clock.wallSeconds)
+    let known = firstSeen
+    firstSeen = [:]
+    for key in next.keys { firstSeen[key.thumbprint.hex] = known[key.thumbprint.hex] ?? wall }
+    reportChanges(from: old, to: next, skipped: fetched.set.skipped, cause)
+    skipped = fetched.set.skipped
+    fetchedAt = wall
+    isRestored = false
     keys = next
-    shared.setKeys(count: next?.count ?? 0, fetchedAtSeconds: Int(fetchedAt ?? 0))
-    shared.setReady(next != nil)
-    publish(next)
+    changed()
+    let state = KeyState(
+      issuer: settings.issuer, source: settings.keysLocation.description, fetchedAt: wall, seen: firstSeen,
+      set: fetched.bytes)
+    writer?.write(state.encoded)
   }
 
-  private func logChanges(from old: KeySet?, to new: KeySet, skipped: [SkippedKey], _ cause: FetchCause) {
-    if old == nil { log.info("ready", ("issuer", .string(settings.issuer)), ("keys", .int(new.count))) }
-    log.info("keys_fetched", ("cause", .string(cause.rawValue)), ("keys", .int(new.count)))
-    for key in new.keys where old.map({ !$0.holds(key) }) ?? true {
-      log.info(
-        "key_new", ("kid", .string(String(decoding: key.kid, as: UTF8.self))),
-        ("algorithm", .string("\(key.algorithm.name)")), ("bits", .int(key.bits)))
+  // MARK: - Files
+
+  private static let watchInterval: Int64 = 1_000
+
+  /// A look each second: notifications would not come from every file system that a `file:` may be on.
+  private func lookAtFile() {
+    if reader.fileMark != fileMark { perform(schedule.changed()) }
+    watchTimer?.schedule(afterMilliseconds: Self.watchInterval)
+  }
+
+  /// One warning when writing begins to fail, one line when it works again.
+  private func stateWritten(_ fault: KeyStateFault?) {
+    if let fault {
+      stateFaults += 1
+      if !isWriteFailing {
+        log.warning(
+          "state_file_not_written", ("issuer", .string(settings.issuer)), ("why", .string(fault.description)))
+      }
+    } else if isWriteFailing {
+      log.info("state_file_written", ("issuer", .string(settings.issuer)))
     }
-    for key in old?.keys ?? [] where !new.holds(key) {
-      log.info("key_gone", ("kid", .string(String(decoding: key.kid, as: UTF8.self))))
-    }
-    for key in skipped {
-      log.line(
-        key.refusal.isAlarming ? .error : .warning, "key_skipped",
-        [("kid", .string(String(decoding: key.kid, as: UTF8.self))), ("why", .string("\(key.refusal.explanation)"))])
-    }
+    isWriteFailing = fault != nil
   }
 }

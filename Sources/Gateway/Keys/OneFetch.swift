@@ -1,11 +1,10 @@
 // One fetch for a command that waits for it: a loop of its own, run until the answer is there.
 
 import EventHTTP
-import Verification
 
 enum OneFetch {
   /// Fetches the key set; blocks for at most the fetch's own deadline (5 s).
-  static func keys(by reader: KeySetReader) -> Result<JWKSet, KeyFetchFailure> {
+  static func keys(by reader: KeySetReader) -> Result<FetchedSet, KeyFetchFailure> {
     run { loop, keep, done in reader.fetch(on: loop, keep: keep, done) }
       ?? .failure(KeyFetchFailure(outcome: .connect, description: "no event loop could be made"))
   }

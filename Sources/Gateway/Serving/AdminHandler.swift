@@ -1,4 +1,4 @@
-// The admin listener: `/livez`, `/readyz`, `/metrics`. On the control loop, behind the same gate as everything else.
+// The admin listener: `/livez`, `/readyz`, `/metrics`, `/keys`. On the control loop, behind the same gate as everything else.
 
 import EventHTTP
 import HTTPSyntax
@@ -13,15 +13,20 @@ final class AdminHandler: RequestHandler {
 
   private let log: Log
   private let readiness: () -> Readiness
+  private let keys: () -> String
   private let page: () -> [UInt8]
   private var acceptLimit = RateLimit(perSecond: 1, burst: 1)
 
   /// - Parameters:
   ///   - readiness: the state of now.
+  ///   - keys: lists the keys in use, for people.
   ///   - page: renders the metrics.
-  init(log: Log, readiness: @escaping () -> Readiness, page: @escaping () -> [UInt8]) {
+  init(
+    log: Log, readiness: @escaping () -> Readiness, keys: @escaping () -> String, page: @escaping () -> [UInt8]
+  ) {
     self.log = log
     self.readiness = readiness
+    self.keys = keys
     self.page = page
   }
 
@@ -36,7 +41,8 @@ final class AdminHandler: RequestHandler {
       let state = readiness()
       write(&reply, isRead, state.isReady ? 200 : 503, Self.json, state.json)
     case Self.isPath(target, "/metrics"): write(&reply, isRead, 200, Self.metrics, isRead ? page() : [])
-    default: write(&reply, true, 404, Self.plain, Array("use: /livez, /readyz or /metrics\n".utf8))
+    case Self.isPath(target, "/keys"): write(&reply, isRead, 200, Self.plain, isRead ? Array(keys().utf8) : [])
+    default: write(&reply, true, 404, Self.plain, Array("use: /livez, /readyz, /metrics or /keys\n".utf8))
     }
     return .reply
   }
@@ -76,26 +82,43 @@ final class AdminHandler: RequestHandler {
   }
 }
 
-/// Whether requests can be decided, and if not, what is missing: `/readyz` and the log say it in the same words.
-struct Readiness {
+/// Whether tokens of one issuer can be decided.
+struct IssuerReadiness {
   var issuer: String
+  /// Usable keys; 0: none that may be trusted.
   var keys: Int
-  var isDraining: Bool
+  /// Since the set in use was fetched; nil without one.
+  var ageSeconds: Int?
+  /// The set in use came from the state file.
+  var isRestored = false
   /// Why the last fetch failed, if it did.
   var lastFailure: String?
+}
+
+/// Whether requests can be decided, and if not, what is missing: `/readyz` and the log say it in the same words.
+struct Readiness {
+  var issuers: [IssuerReadiness]
+  var isDraining: Bool
 
   /// Every issuer has a usable key set, and new requests are welcome.
-  var isReady: Bool { keys > 0 && !isDraining }
+  var isReady: Bool { !issuers.isEmpty && issuers.allSatisfy { $0.keys > 0 } && !isDraining }
 
   /// One line of JSON.
   var json: [UInt8] {
     var missing: [String] = []
-    if keys == 0 { missing.append("keys of \(issuer)" + (lastFailure.map { ": \($0)" } ?? "")) }
+    for state in issuers where state.keys == 0 {
+      missing.append("keys of \(state.issuer)" + (state.lastFailure.map { ": \($0)" } ?? ""))
+    }
     if isDraining { missing.append("the process is draining") }
     let list = missing.map(Self.quoted).joined(separator: ",")
-    let failure = lastFailure.map(Self.quoted) ?? "null"
-    let issuerState = "{\"issuer\":\(Self.quoted(issuer)),\"keys\":\(keys),\"last_failure\":\(failure)}"
-    return Array("{\"ready\":\(isReady),\"missing\":[\(list)],\"issuers\":[\(issuerState)]}\n".utf8)
+    let states = issuers.map { state in
+      let failure = state.lastFailure.map(Self.quoted) ?? "null"
+      let age = state.ageSeconds.map { String($0) } ?? "null"
+      return "{\"issuer\":\(Self.quoted(state.issuer)),\"keys\":\(state.keys),\"age_s\":\(age),"
+        + "\"restored\":\(state.isRestored),\"last_failure\":\(failure)}"
+    }
+    let all = states.joined(separator: ",")
+    return Array("{\"ready\":\(isReady),\"missing\":[\(list)],\"issuers\":[\(all)]}\n".utf8)
   }
 
   /// A JSON string (RFC 8259 section 7), all but printable ASCII escaped.

@@ -18,12 +18,12 @@ final class ForwardAuth: RequestHandler {
   private let judge: Judge
   private let pool: VerificationPool
   private let replies: ReplyTexts
-  private let bell: UnknownKidBell
+  private let bells: [UnknownKidBell]
   private let counters: LoopCounters
   private let shared: SharedCounters
   private let denials: DenialLog
 
-  private var keys: KeySet?
+  private var keys: [KeySet] = []
   private var reader = TokenReader()
   private var digests = DigestMemo()
   private var cache: TokenCache
@@ -38,7 +38,7 @@ final class ForwardAuth: RequestHandler {
     pool = parts.pool
     replies = ReplyTexts(
       unavailableStatus: UInt16(parts.settings.unavailableStatus), exposesReason: parts.settings.exposeReason)
-    bell = parts.bell
+    bells = parts.bells
     shared = parts.shared
     self.counters = counters
     denials = DenialLog(parts.log)
@@ -51,10 +51,10 @@ final class ForwardAuth: RequestHandler {
   /// The server that replies which had to wait go back through.
   func serve(through server: HTTPServer) { self.server = server }
 
-  /// New keys, or none that may be trusted any more. What was remembered under keys that left is gone with this call.
-  func use(_ keys: KeySet?) {
+  /// The sets that may be trusted from now on. What was remembered under keys that left is gone with this call.
+  func use(_ keys: [KeySet]) {
     self.keys = keys
-    cache.keep(only: keys.map { [$0] } ?? [])
+    cache.keep(only: keys)
     countCache()
   }
 
@@ -96,7 +96,8 @@ final class ForwardAuth: RequestHandler {
       token: bytes.extracting(token), audience: bytes.extracting(audience), now: now, keys: keys, reader: &reader)
     switch assessment {
     case .refused(let reason):
-      if reason == .keyUnknown { bell.ring() }
+      // The set of the token's own issuer alone may be out of date.
+      if reason == .keyUnknown, let issuer = judge.issuer(of: reader) { bells[issuer].ring() }
       return deny(reason, audience, head, bytes, arrival, &reply)
     case .needsSignature(let key):
       return submit(digest, key, audience, token, head, bytes, arrival, exchange, &reply)
@@ -168,7 +169,10 @@ final class ForwardAuth: RequestHandler {
     let reason = verdict(cell)
     if reason == nil { remember(cell) }
     while let request = waiting.takeNext(of: number) {
-      if request.ownsCell { shared.countVerification(ok: cell.isGenuine) }
+      if request.ownsCell {
+        shared.countVerification(ok: cell.isGenuine)
+        cell.key?.uses.count(isGood: cell.isGenuine, now: Clock.wallSeconds)
+      }
       if let reason {
         counters.countDenied(reason: Int(reason.rawValue))
         if denials.admits() { denials.write(reason, request.details) }

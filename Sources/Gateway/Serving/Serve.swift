@@ -39,7 +39,7 @@ final class RunningGateway {
   private let wakeUps: [WakeUp]
   private let parts: ServingParts
   private let events: Mailbox<ControlEvent>
-  private var keySource: KeySource?
+  private var keys: KeySources?
   private var admin: HTTPServer?
   private var loopsServing: Int
   private var isDraining = false
@@ -76,8 +76,10 @@ final class RunningGateway {
     let pool = VerificationPool(
       cells: ServingParts.poolCells, workers: settings.verifyWorkers,
       wake: wakeUps.map { wakeUp in { wakeUp.notify() } })
+    var bells: [UnknownKidBell] = []
+    for _ in settings.issuers { bells.append(try UnknownKidBell()) }
     parts = ServingParts(
-      settings: settings, judge: Judge(Expectations(settings)), pool: pool, bell: try UnknownKidBell(shared),
+      settings: settings, judge: Judge(settings.issuers.map { Expectations($0) }), pool: pool, bells: bells,
       shared: shared, log: log)
   }
 
@@ -91,33 +93,44 @@ final class RunningGateway {
     limits.headTimeout = Int64(settings.headerTimeoutSeconds) * 1000
     limits.idleTimeout = Int64(settings.idleTimeoutSeconds) * 1000
     let budget = ConnectionBudget(limit: connectionsThatFit())
+    let addresses = sockets.addresses
+    // Before the first request can come: with a good state file none is refused for want of keys.
+    let keys = try KeySources(settings, on: loop, bells: parts.bells, log: log) { [unowned self] keys in
+      publish(keys, addresses)
+    }
+    self.keys = keys
+    keys.restore()
     for number in 0..<settings.eventLoops {
       let events = events
       try ServingLoop.start(
         number: number, parts: parts, sockets: sockets.serving.map { $0[number] }, limits: limits, budget: budget,
-        counters: counters[number], mailbox: mailboxes[number], poolWakeUp: wakeUps[number],
+        counters: counters[number], keys: keys.sets, mailbox: mailboxes[number], poolWakeUp: wakeUps[number],
         drained: { events.post(.loopDrained) }, failed: { events.post(.loopFailed($0)) })
     }
-    let addresses = sockets.addresses
     log.info(
       "started", ("version", .string(programVersion)),
       ("listen", .string(addresses.map(\.description).joined(separator: ","))),
-      ("issuer", .string(settings.issuer)), ("keys_url", .string(settings.keysLocation.description)),
+      ("issuer", .string(settings.text(of: .issuer))), ("keys_url", .string(settings.text(of: .keysURL))),
       ("event_loops", .int(settings.eventLoops)), ("verify_workers", .int(settings.verifyWorkers)))
-    let source = KeySource(settings, on: loop, bell: parts.bell, shared: shared, log: log) { [unowned self] keys in
-      parts.pool.use(keys)
-      for mailbox in mailboxes { mailbox.post(.keys(keys)) }
-      if keys != nil, let tell = whenReady {
-        whenReady = nil
-        tell(addresses)
-      }
-    }
-    keySource = source
-    source.start()
+    publish(keys, addresses)
+    keys.start()
     withExtendedLifetime((signals, ears)) { loop.run() }
+    keys.finish()
     log.info("stopped")
     log.flush(milliseconds: 1000)
     return exitCode
+  }
+
+  /// Hands the sets in use to everything that judges by them.
+  private func publish(_ keys: KeySources, _ addresses: [ListenAddress]) {
+    let sets = keys.sets
+    parts.pool.use(sets)
+    for mailbox in mailboxes { mailbox.post(.keys(sets)) }
+    shared.setReady(keys.isReady)
+    if keys.isReady, let tell = whenReady {
+      whenReady = nil
+      tell(addresses)
+    }
   }
 
   /// The bound on connections: `max_connections`, or less where the system grants too few descriptors for that. Running
@@ -147,14 +160,13 @@ final class RunningGateway {
     let handler = AdminHandler(
       log: log,
       readiness: { [unowned self] in
-        Readiness(
-          issuer: settings.issuer, keys: keySource?.keys?.count ?? 0, isDraining: isDraining,
-          lastFailure: keySource?.lastFailure)
+        Readiness(issuers: keys?.readiness ?? [], isDraining: isDraining)
       },
+      keys: { [unowned self] in KeyListing.text(keys?.listings ?? []) },
       page: { [unowned self] in
         MetricsPage.render(
-          loops: counters, shared: shared, names: names, logLinesDropped: log.droppedLines, process: .current(),
-          version: programVersion)
+          loops: counters, shared: shared, issuers: keys?.figures ?? [], names: names,
+          logLinesDropped: log.droppedLines, process: .current(), version: programVersion)
       })
     // A bound of its own: nobody who fills the gateway's listeners can lock the operator out.
     let server = try HTTPServer(
@@ -170,7 +182,7 @@ final class RunningGateway {
     switch signal {
     case .hangUp:
       log.info("hang_up")
-      keySource?.hangUp()
+      keys?.hangUp()
     case .terminate, .interrupt:
       // A second one is somebody who does not want to wait.
       if isDraining { loop.stop() } else { drain() }
@@ -210,8 +222,8 @@ private func raiseDescriptorLimit() {
 }
 
 extension Expectations {
-  /// What the settings want of a token.
-  init(_ settings: GatewaySettings) {
+  /// What the settings want of an issuer's tokens.
+  init(_ settings: IssuerSettings) {
     let require: Requirement =
       switch settings.require {
       case .identity: .identity
@@ -219,6 +231,7 @@ extension Expectations {
       case .any: .any
       }
     self.init(
-      issuer: Array(settings.issuer.utf8), algorithms: .rs256, leeway: settings.leewaySeconds, require: require)
+      issuer: Array(settings.issuer.utf8), algorithms: AlgorithmSet(settings.algorithms),
+      leeway: settings.leewaySeconds, require: require)
   }
 }

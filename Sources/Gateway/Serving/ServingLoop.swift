@@ -2,18 +2,20 @@
 
 import EventHTTP
 import Telemetry
+import Verification
 
 /// Runs on its own thread from `start` to the process's end; the control thread holds its mailbox only.
 enum ServingLoop {
   /// - Parameters:
   ///   - sockets: this loop's own; it owns them from here on.
+  ///   - keys: the sets to begin with; others come by mailbox.
   ///   - mailbox: what the control thread posts to.
   ///   - poolWakeUp: notified by the pool.
   ///   - drained: called on the loop's thread when a drain is done.
   ///   - failed: called on the loop's thread when it could not be set up.
   static func start(
     number: Int, parts: ServingParts, sockets: [ListenSocket], limits: ServerLimits, budget: ConnectionBudget,
-    counters: LoopCounters, mailbox: Mailbox<LoopMessage>, poolWakeUp: WakeUp,
+    counters: LoopCounters, keys: [KeySet], mailbox: Mailbox<LoopMessage>, poolWakeUp: WakeUp,
     drained: @escaping @Sendable () -> Void, failed: @escaping @Sendable (SystemError) -> Void
   ) throws(SystemError) {
     try LoopThread.start("loop-\(number)") {
@@ -22,6 +24,7 @@ enum ServingLoop {
         let handler = ForwardAuth(number: number, parts: parts, counters: counters)
         let server = try HTTPServer(on: loop, limits: limits, budget: budget, handler: handler)
         handler.serve(through: server)
+        handler.use(keys)
         let ears = [
           poolWakeUp.attach(to: loop) { handler.settleFinished() },
           mailbox.attach(to: loop) { message in

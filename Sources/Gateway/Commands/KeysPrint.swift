@@ -1,0 +1,83 @@
+// Prints lists of keys: those that a running gateway tells, or those of the files in a state folder.
+
+import EventHTTP
+import Glibc
+import Settings
+import Token
+import Verification
+
+enum KeysPrint {
+  /// Asks a running gateway. Returns the exit code.
+  static func running(at address: NetworkAddress) -> Int32 {
+    let target: FetchTarget
+    switch address {
+    case .tcp(let host, let port): target = FetchTarget(isTLS: false, host: host, port: port, path: "/keys")
+    case .unix(let path): target = FetchTarget(isTLS: false, host: "unix:\(path)", port: 80, path: "/keys")
+    }
+    switch OneFetch.response(from: target) {
+    case .failure(let failure):
+      printError("access-gateway: keys: \(failure) (\(address))")
+      return 1
+    case .success(let response):
+      guard response.status == 200 else {
+        printError("access-gateway: keys: \(address) answered with status \(response.status)")
+        return 1
+      }
+      for line in response.body.split(separator: 10, omittingEmptySubsequences: false).dropLast() {
+        print(Printable.text(line))
+      }
+      return 0
+    }
+  }
+
+  /// Reads a state folder. Returns the exit code: 1 when a file in it is not usable, or it can't be read.
+  static func stored(in folder: String) -> Int32 {
+    guard let names = stateFiles(in: folder) else {
+      printError("access-gateway: keys: \(SystemError("open \(folder)"))")
+      return 1
+    }
+    var code: Int32 = 0
+    var listings: [KeyListing] = []
+    for name in names.sorted() {
+      let file = KeyStateFile(folder: folder, name: name)
+      do throws(KeyStateFault) {
+        guard let bytes = try file.read() else { continue }
+        listings.append(try listing(KeyState(decoding: bytes)))
+      } catch {
+        printError("access-gateway: keys: \(file.path): \(error)")
+        code = 1
+      }
+    }
+    print(KeyListing.text(listings), terminator: "")
+    return code
+  }
+
+  private static func listing(_ state: KeyState) throws(KeyStateFault) -> KeyListing {
+    let set: JWKSet
+    do throws(JWKSetError) {
+      // Under whatever settings it was fetched: nothing is verified by these keys.
+      set = try JWKSet.read(
+        state.set.span, issuer: Array(state.issuer.utf8), algorithms: AlgorithmSet(SignatureName.allCases))
+    } catch {
+      throw .set("\(error.explanation)")
+    }
+    return KeyListing(
+      issuer: Printable.text(state.issuer.utf8), source: Printable.text(state.source.utf8), fetchedAt: state.fetchedAt,
+      keys: set.keys.map { KeyListing.Row($0, firstSeen: state.seen, isServing: false) })
+  }
+
+  /// The names of the state files in a folder; nil when it can't be read.
+  private static func stateFiles(in folder: String) -> [String]? {
+    // Safe: the stream is this function's own and closed at its end; an entry is copied before the next is read.
+    guard let stream = unsafe opendir(folder) else { return nil }
+    defer { unsafe closedir(stream) }
+    var names: [String] = []
+    while let entry = unsafe readdir(stream) {
+      let name = unsafe withUnsafeBytes(of: &entry.pointee.d_name) { bytes in
+        unsafe String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
+      }
+      if name.hasPrefix(KeyStateFile.prefix) { names.append(name) }
+    }
+    return names
+  }
+}

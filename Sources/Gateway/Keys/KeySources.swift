@@ -1,0 +1,72 @@
+// The key sources of all issuers: one an issuer, each with its own schedule, so that the outage of one does not touch the
+// others. Also looks after the wall clock, on which all of them depend.
+
+import EventHTTP
+import Telemetry
+import Settings
+import Verification
+
+/// Thread: the control loop's.
+final class KeySources {
+  private var sources: [KeySource] = []
+  private let log: Log
+  private var clock = ClockStep()
+  private var clockTimer: LoopTimer?
+
+  /// - Parameters:
+  ///   - bells: one an issuer, in their order.
+  ///   - publish: told of the sets in use whenever one of them changes; not before `start`.
+  init(
+    _ settings: GatewaySettings, on loop: EventLoop, bells: [UnknownKidBell], log: Log,
+    publish: @escaping (_ sources: KeySources) -> Void
+  ) throws(SystemError) {
+    self.log = log
+    for (issuer, bell) in zip(settings.issuers, bells) {
+      sources.append(
+        try KeySource(
+          issuer, of: settings, on: loop, bell: bell, log: log, willFetch: { [unowned self] in lookAtClock() },
+          changed: { [unowned self] in publish(self) }))
+    }
+    clockTimer = LoopTimer(on: loop) { [unowned self] in
+      lookAtClock()
+      clockTimer?.schedule(afterMilliseconds: 60_000)
+    }
+  }
+
+  /// The sets that may be trusted, at most one an issuer.
+  var sets: [KeySet] { sources.compactMap(\.keys) }
+
+  /// Whether every issuer has a usable set.
+  var isReady: Bool { sources.allSatisfy { $0.keys != nil } }
+
+  var figures: [IssuerFigures] { sources.map(\.figures) }
+  var readiness: [IssuerReadiness] { sources.map(\.readiness) }
+  var listings: [KeyListing] { sources.map(\.listing) }
+
+  /// Takes what the state folder has.
+  func restore() {
+    for source in sources { source.restore() }
+  }
+
+  func start() {
+    lookAtClock()
+    clockTimer?.schedule(afterMilliseconds: 60_000)
+    for source in sources { source.start() }
+  }
+
+  /// SIGHUP.
+  func hangUp() {
+    for source in sources { source.hangUp() }
+  }
+
+  /// At the end of the process.
+  func finish() {
+    for source in sources { source.finish() }
+  }
+
+  private func lookAtClock() {
+    let monotonic = Double(Clock.monotonicNanoseconds) / 1e9
+    guard let step = clock.observe(wall: Clock.wallSeconds, monotonic: monotonic) else { return }
+    log.warning("clock_step", ("seconds", .int(Int(step.rounded()))))
+  }
+}
