@@ -26,6 +26,7 @@ extension JSONNode {
         zeros += 8
         at += 8
       }
+      guard at < range.upperBound else { break scan }
       let byte = source[at]
       switch byte {
       case UInt8(ascii: "-"): isNegative = true
