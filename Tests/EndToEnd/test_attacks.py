@@ -137,6 +137,17 @@ def sent(port, token):
         return wire.reply()
 
 
+def test_the_longest_identity_leaves_whole_escaped_and_remembered(gateway, team):
+    """A token of almost 8 KiB whose subject grows threefold on its way into the reply."""
+    subject = "é%\\r\\n" * 700
+    token = Forge(team, int(time.time())).token(payload=Forge(team, int(time.time())).claims(sub=f'"{subject}"'))
+    assert 6000 < len(token) <= 8192
+    for _ in range(3):
+        reply = sent(gateway.port, token)
+        assert reply.status == 200
+        assert reply["X-Auth-Subject"] == "%C3%A9%25%0D%0A" * 700
+
+
 # Mutations
 
 

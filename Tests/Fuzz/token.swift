@@ -46,7 +46,8 @@ private final class State: @unchecked Sendable {
     let reason = reader.check(judge.expectations, audience: audience.span, now: 1_700_000_000)
     if reason == nil { precondition(reader.kind != nil && reader.expires != nil) }
     let verdict = judge.verdict(
-      token: token.span, audience: audience.span, now: 1_700_000_000, keys: [keys], reader: &reader, verifier: &verifier)
+      token: token.span, audience: audience.span, now: 1_700_000_000, keys: [keys], reader: &reader, verifier: &verifier
+    )
     precondition(verdict != .allowed, "a forgery")
     if let form { precondition(verdict == .denied(form), "one token, two verdicts") }
   }

@@ -123,7 +123,9 @@ struct Workshop {
       white("white space") { ["  ", "\n", "\t\r\n "].randomElement(using: &$0)! },
       Case(
         name: "exp with thousands of digits", reason: .signature,
-        tokens: [token(["exp": "\(Self.now + 3600)." + String(repeating: "0", count: 5400) + "1"], signature: shortSignature)]),
+        tokens: [
+          token(["exp": "\(Self.now + 3600)." + String(repeating: "0", count: 5400) + "1"], signature: shortSignature)
+        ]),
       Case(
         name: "a common_name of escapes", reason: .identity,
         tokens: [
