@@ -46,6 +46,13 @@ let package = Package(
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], cSettings: [gnuSource], swiftSettings: strict),
 
+    .executableTarget(
+      name: "Refusals", dependencies: ["Token", "Verification", "Issuer", "COpenSSL"], path: "bench/Refusals",
+      cSettings: [gnuSource], swiftSettings: strict),
+    .executableTarget(
+      name: "RoomJudge", dependencies: ["Token", "Verification"], path: "Tests/RoomJudge", cSettings: [gnuSource],
+      swiftSettings: strict),
+
     .testTarget(name: "HTTPSyntaxTests", dependencies: ["HTTPSyntax"], swiftSettings: strict),
     .testTarget(name: "TokenTests", dependencies: ["Token"], swiftSettings: strict),
     .testTarget(

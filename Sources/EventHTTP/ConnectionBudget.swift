@@ -1,6 +1,7 @@
 // One bound on connections over all loops of a process, and how a loop at the bound finds the connection that makes
 // room, on whichever loop it is. Nothing is closed here: each loop closes its own.
 
+import Locking
 import Synchronization
 
 /// Counts connections over all the loops of a process against one bound.
@@ -13,7 +14,7 @@ import Synchronization
 public final class ConnectionBudget: Sendable {
   public let limit: Int
   private let open = Atomic<Int>(0)
-  private let ledgers = Mutex<[IdleLedger]>([])
+  private let ledgers = Locked<[IdleLedger]>([])
 
   /// - Parameter limit: at least 1.
   public init(limit: Int) { self.limit = limit }

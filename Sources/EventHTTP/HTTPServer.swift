@@ -178,6 +178,7 @@ public struct ServerLimits: Sendable {
 
   /// Accepts on a socket from now on, and owns it.
   public func accept(on socket: ListenSocket) throws(SystemError) {
+    try socket.startListening()
     let flags = UInt32(LEV_OPT_CLOSE_ON_FREE) | UInt32(LEV_OPT_CLOSE_ON_EXEC)
     guard let listener = unsafe evconnlistener_new(loop.base, nil, nil, flags, 0, socket.descriptor),
       let bound = unsafe evhttp_bind_listener(evhttp, listener)
@@ -251,9 +252,18 @@ public struct ServerLimits: Sendable {
   }
 
   private func closeLongestIdle() -> Bool {
-    guard let victim = silent.firstSince < idle.firstSince ? silent.first : idle.first else { return false }
-    close(victim)
-    return true
+    // What the kernel holds for a connection may be a request: such a one is idle no more, though it has yet to be read.
+    for _ in 0..<8 {
+      guard let victim = silent.firstSince < idle.firstSince ? silent.first : idle.first else { return false }
+      var waiting: Int32 = 0
+      if unsafe ioctl(victim.descriptor, UInt(FIONREAD), &waiting) == 0, waiting > 0 {
+        if victim.list === idle { move(victim, to: awaitingHead) } else { isSilentNoMore(victim) }
+        continue
+      }
+      close(victim)
+      return true
+    }
+    return false
   }
 
   /// Closes as many idle connections as other loops have claimed here, as far as there are some and there is need.

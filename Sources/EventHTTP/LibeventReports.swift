@@ -2,7 +2,7 @@
 // the process. Without this it writes to stderr in a form of its own, and exits in silence.
 
 import CEvent
-import Synchronization
+import Locking
 
 /// How bad libevent thinks it is (`event_set_log_callback`).
 public enum LibeventSeverity: Sendable {
@@ -47,4 +47,4 @@ private struct Receivers: Sendable {
 }
 
 /// libevent's callbacks get no context, so what they lead to is the process's.
-private let receivers = Mutex<Receivers?>(nil)
+private let receivers = Locked<Receivers?>(nil)

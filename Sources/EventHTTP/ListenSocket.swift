@@ -48,7 +48,9 @@ public struct ListenSocket: Sendable {
     self.isInherited = isInherited
   }
 
-  /// Opens, binds and listens.
+  /// Opens and binds. A `unix:` socket listens at once, so that no other process takes it for a stale one; a TCP socket
+  /// listens when a server accepts on it, so that a new process can leave all connections to an old one until it is
+  /// ready to answer them.
   ///
   /// TCP sockets get SO_REUSEPORT, so that each event loop has its own and a new process can start beside an old one,
   /// and TCP_NODELAY, which accepted connections inherit. A `unix:` socket takes the place of one that nobody listens
@@ -70,6 +72,18 @@ public struct ListenSocket: Sendable {
     let copy = fcntl(descriptor, F_DUPFD_CLOEXEC, 0)
     guard copy >= 0 else { throw SystemError("dup \(address)") }
     return ListenSocket(descriptor: copy, address: address, options: options, isInherited: isInherited)
+  }
+
+  /// From here on the kernel takes connections in, if it did not already, with small buffers: left to itself it lets
+  /// those of a client that reads no replies grow to megabytes, and a few dozen of them use up the memory that the
+  /// whole machine has for TCP.
+  func startListening() throws(SystemError) {
+    for option in [SO_SNDBUF, SO_RCVBUF] {
+      var size = Self.bufferSize
+      _ = unsafe setsockopt(descriptor, SOL_SOCKET, option, &size, socklen_t(MemoryLayout<Int32>.size))
+    }
+    guard case .tcp = address, !isInherited else { return }
+    guard Glibc.listen(descriptor, Self.backlog) == 0 else { throw SystemError("listen \(address)") }
   }
 
   private static func openTCP(
@@ -102,7 +116,6 @@ public struct ListenSocket: Sendable {
       guard unsafe bind(descriptor, bindAddress, info.pointee.ai_addrlen) == 0 else {
         throw SystemError("bind \(name)")
       }
-      guard Glibc.listen(descriptor, backlog) == 0 else { throw SystemError("listen \(name)") }
       let address = ListenAddress.tcp(host: host, port: try boundPort(descriptor))
       return ListenSocket(descriptor: descriptor, address: address, options: options)
     } catch {
@@ -190,6 +203,9 @@ public struct ListenSocket: Sendable {
     guard let port else { throw SystemError("getsockname") }
     return port
   }
+
+  /// Bytes; the kernel doubles it for its own needs. Several heads and hundreds of replies fit.
+  private static let bufferSize: Int32 = 65_536
 
   /// More than any proxy opens at once; the kernel cuts it to net.core.somaxconn.
   private static let backlog: Int32 = 4096

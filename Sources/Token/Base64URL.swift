@@ -11,64 +11,75 @@ public enum Base64URL {
   public static func decode(_ source: Span<UInt8>, in range: Range<Int>, to buffer: inout MutableSpan<UInt8>) -> Int? {
     guard range.lowerBound >= 0, range.upperBound <= source.count else { return nil }
     let characters = source.extracting(range)
-    let groups = characters.count / 4
     let rest = characters.count % 4
-    let byteCount = groups * 3 + (rest > 0 ? rest - 1 : 0)
+    let byteCount = characters.count / 4 * 3 + (rest > 0 ? rest - 1 : 0)
     guard rest != 1, byteCount <= buffer.count else { return nil }
 
-    // All values are or-ed together: a character outside the alphabet shows as a high bit at the end.
+    let table = Self.sextets
+    let sextets = table.span
+    guard sextets.count == 1024 else { return nil }
+    // All groups are or-ed together: a character outside the alphabet shows above the 24th bit.
     var all: UInt32 = 0
     var at = 0
     var out = 0
-    for _ in 0..<groups {
-      let a = value(characters[at])
-      let b = value(characters[at + 1])
-      let c = value(characters[at + 2])
-      let d = value(characters[at + 3])
-      all |= a | b | c | d
-      let group = a << 18 | b << 12 | c << 6 | d
-      buffer[out] = UInt8(truncatingIfNeeded: group >> 16)
-      buffer[out + 1] = UInt8(truncatingIfNeeded: group >> 8)
-      buffer[out + 2] = UInt8(truncatingIfNeeded: group)
+    // 16 characters at a step. The bounds are asked here, once, so that the compiler asks none below.
+    while characters.count - at >= 16, buffer.count - out >= 12 {
+      let sixteen = characters.extracting(at..<at + 16)
+      let g0 = group(sixteen[0], sixteen[1], sixteen[2], sixteen[3], sextets)
+      let g1 = group(sixteen[4], sixteen[5], sixteen[6], sixteen[7], sextets)
+      let g2 = group(sixteen[8], sixteen[9], sixteen[10], sixteen[11], sextets)
+      let g3 = group(sixteen[12], sixteen[13], sixteen[14], sixteen[15], sextets)
+      all |= g0 | g1 | g2 | g3
+      var twelve = buffer._mutatingExtracting(out..<out + 12)
+      write(g0, to: &twelve, at: 0)
+      write(g1, to: &twelve, at: 3)
+      write(g2, to: &twelve, at: 6)
+      write(g3, to: &twelve, at: 9)
+      at += 16
+      out += 12
+    }
+    while characters.count - at >= 4 {
+      let next = group(
+        characters[at], characters[at + 1], characters[at + 2], characters[at + 3], sextets)
+      all |= next
+      write(next, to: &buffer, at: out)
       at += 4
       out += 3
     }
     if rest > 0 {
-      let a = value(characters[at])
-      let b = value(characters[at + 1])
-      let c = rest == 3 ? value(characters[at + 2]) : 0
-      all |= a | b | c
-      let group = a << 18 | b << 12 | c << 6
-      guard group & (rest == 3 ? 0xFF : 0xFFFF) == 0 else { return nil }
-      buffer[out] = UInt8(truncatingIfNeeded: group >> 16)
-      if rest == 3 { buffer[out + 1] = UInt8(truncatingIfNeeded: group >> 8) }
+      // `A` stands for the missing characters: its bits are zero.
+      let last = group(
+        characters[at], characters[at + 1], rest == 3 ? characters[at + 2] : UInt8(ascii: "A"), UInt8(ascii: "A"),
+        sextets)
+      all |= last
+      guard last & (rest == 3 ? 0xFF : 0xFFFF) == 0 else { return nil }
+      buffer[out] = UInt8(truncatingIfNeeded: last >> 16)
+      if rest == 3 { buffer[out + 1] = UInt8(truncatingIfNeeded: last >> 8) }
     }
-    return all < 64 ? byteCount : nil
+    return all < 1 << 24 ? byteCount : nil
   }
 
-  /// The six bits of a character, or 0xFF.
+  /// The 24 bits of four characters, and bits above them where one is none of the alphabet. `sextets` has 1024 entries.
   @inline(__always)
-  private static func value(_ character: UInt8) -> UInt32 {
-    UInt32(values[Int(character)])
+  private static func group(_ a: UInt8, _ b: UInt8, _ c: UInt8, _ d: UInt8, _ sextets: Span<UInt32>) -> UInt32 {
+    sextets[Int(a)] | sextets[256 + Int(b)] | sextets[512 + Int(c)] | sextets[768 + Int(d)]
   }
 
-  /// An inline array of known length: laid out at compile time, and indexed by a byte without a bounds check.
-  private static let values: InlineArray<256, UInt8> = [
-    0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF,
-    0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF,
-    0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0x3E, 0xFF, 0xFF,
-    0x34, 0x35, 0x36, 0x37, 0x38, 0x39, 0x3A, 0x3B, 0x3C, 0x3D, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF,
-    0xFF, 0x00, 0x01, 0x02, 0x03, 0x04, 0x05, 0x06, 0x07, 0x08, 0x09, 0x0A, 0x0B, 0x0C, 0x0D, 0x0E,
-    0x0F, 0x10, 0x11, 0x12, 0x13, 0x14, 0x15, 0x16, 0x17, 0x18, 0x19, 0xFF, 0xFF, 0xFF, 0xFF, 0x3F,
-    0xFF, 0x1A, 0x1B, 0x1C, 0x1D, 0x1E, 0x1F, 0x20, 0x21, 0x22, 0x23, 0x24, 0x25, 0x26, 0x27, 0x28,
-    0x29, 0x2A, 0x2B, 0x2C, 0x2D, 0x2E, 0x2F, 0x30, 0x31, 0x32, 0x33, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF,
-    0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF,
-    0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF,
-    0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF,
-    0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF,
-    0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF,
-    0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF,
-    0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF,
-    0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF,
-  ]
+  @inline(__always)
+  private static func write(_ group: UInt32, to buffer: inout MutableSpan<UInt8>, at out: Int) {
+    buffer[out] = UInt8(truncatingIfNeeded: group >> 16)
+    buffer[out + 1] = UInt8(truncatingIfNeeded: group >> 8)
+    buffer[out + 2] = UInt8(truncatingIfNeeded: group)
+  }
+
+  /// For each place in a group of four and each byte: its six bits where they belong, or all bits above the 24th.
+  private static let sextets: [UInt32] = {
+    var table = [UInt32](repeating: 0xFF00_0000, count: 1024)
+    for (value, character) in alphabet.utf8.enumerated() {
+      for place in 0..<4 { table[place * 256 + Int(character)] = UInt32(value) << UInt32(18 - 6 * place) }
+    }
+    return table
+  }()
+
+  private static let alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 }

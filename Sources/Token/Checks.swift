@@ -141,7 +141,7 @@ extension TokenReader {
   }
 
   private borrowing func isIssued(now: Double, leeway: Double) -> Bool {
-    guard let issuedAt = instant(claims.issuedAt) else { return false }
+    guard let issuedAt else { return false }
     return issuedAt <= now + leeway
   }
 

@@ -56,6 +56,9 @@ extension TokenReader {
   /// gives nil as well, but passes no `check`.)
   public var notBefore: Double? { instant(claims.notBefore) }
 
+  /// `iat` in seconds since 1970, 0 < x < 2^53; nil when it is missing or not usable.
+  public var issuedAt: Double? { instant(claims.issuedAt) }
+
   /// A time claim: a JSON number with 0 < x < 2^53, so that it converts to an integer without a trap.
   borrowing func instant(_ node: JSONNode?) -> Double? {
     guard let node, let seconds = node.number(in: payloadBytes.span.extracting(0..<payloadCount)),

@@ -141,8 +141,20 @@ extension JSONDocument {
     return skipWhiteSpace(source, from: colon + 1)
   }
 
+  @inline(__always)
   private static func skipWhiteSpace(_ source: Span<UInt8>, from start: Int) -> Int {
+    // Most texts have none at all.
+    guard start < source.count, source[start] <= 0x20 else { return start }
+    return skipLongWhiteSpace(source, from: start)
+  }
+
+  private static func skipLongWhiteSpace(_ source: Span<UInt8>, from start: Int) -> Int {
     var at = start
+    while source.count - at >= 8 {
+      let other = EightBytes(source, at: at).notWhiteSpace
+      if other.isAny { return at + other.first }
+      at += 8
+    }
     while at < source.count {
       switch source[at] {
       case 0x20, 0x09, 0x0A, 0x0D: at += 1
@@ -154,25 +166,47 @@ extension JSONDocument {
 
   /// Reads a string's inside from behind the opening quote; `end` is the closing quote. Nil when refused.
   private static func scanString(_ source: Span<UInt8>, from start: Int) -> (end: Int, hasEscapes: Bool)? {
-    let count = source.count
     var at = start
     var hasEscapes = false
-    while at < count {
-      let byte = source[at]
-      if byte == UInt8(ascii: "\"") { return (at, hasEscapes) }
-      if byte == UInt8(ascii: "\\") {
-        guard let length = JSONText.escapeLength(source, at: at) else { return nil }
-        hasEscapes = true
-        at += length
-      } else if byte >= 0x80 {
-        guard let length = JSONText.sequenceLength(source, at: at) else { return nil }
-        at += length
-      } else {
-        guard byte >= 0x20 else { return nil }
-        at += 1
+    while true {
+      at = skipPlain(source, from: at)
+      guard at < source.count else { return nil }
+      // Whatever is not plain often comes in runs.
+      while at < source.count {
+        let byte = source[at]
+        if byte >= 0x80 {
+          guard let length = JSONText.sequenceLength(source, at: at) else { return nil }
+          at += length
+        } else if byte == UInt8(ascii: "\\") {
+          guard let length = JSONText.escapeLength(source, at: at) else { return nil }
+          hasEscapes = true
+          at += length
+        } else if byte == UInt8(ascii: "\"") {
+          return (at, hasEscapes)
+        } else {
+          guard byte >= 0x20 else { return nil }
+          break
+        }
       }
     }
-    return nil
+  }
+
+  /// The first byte from `start` on that may not stand in a string as it is, or the end.
+  @inline(__always)
+  private static func skipPlain(_ source: Span<UInt8>, from start: Int) -> Int {
+    var at = start
+    while source.count - at >= 8 {
+      let special = EightBytes(source, at: at).notPlain
+      if special.isAny { return at + special.first }
+      at += 8
+    }
+    while at < source.count {
+      switch source[at] {
+      case 0..<0x20, UInt8(ascii: "\""), UInt8(ascii: "\\"), 0x80...: return at
+      default: at += 1
+      }
+    }
+    return at
   }
 
   /// Reads a number or one of the three words; nil when it is none. What follows is the caller's to judge.
@@ -219,6 +253,16 @@ extension JSONDocument {
 
   private static func skipDigits(_ source: Span<UInt8>, from start: Int) -> Int {
     var at = start
+    // Most numbers are short.
+    while at < source.count, at - start < 4 {
+      guard source[at] >= UInt8(ascii: "0"), source[at] <= UInt8(ascii: "9") else { return at }
+      at += 1
+    }
+    while source.count - at >= 8 {
+      let other = EightBytes(source, at: at).notDigits
+      if other.isAny { return at + other.first }
+      at += 8
+    }
     while at < source.count, source[at] >= UInt8(ascii: "0"), source[at] <= UInt8(ascii: "9") { at += 1 }
     return at
   }

@@ -168,7 +168,9 @@ struct JWKReader {
     _ source: Span<UInt8>
   ) throws(KeyRefusal) -> VerificationKey {
     let (length, bits) = curve == .ed448 ? (57, 456) : (32, 256)
-    guard let x = Self.bytes("x", of: node, atMost: length, document, source), x.count == length else { throw .point }
+    guard let x = Self.bytes("x", of: node, atMost: length, document, source), x.count == length,
+      EdwardsPoint.isSound(x, on: curve)
+    else { throw .point }
     guard let publicKey = PublicKey.edwards(name: curve.name.description, point: x),
       let key = VerificationKey(issuer: issuer, kid: kid, algorithm: algorithm, bits: bits, publicKey: publicKey)
     else { throw .unusable }

@@ -20,7 +20,7 @@ public enum Verdict: Sendable, Equatable {
 
 /// When a verified token may be served from memory, in seconds since 1970: from `validFrom`, and before `refuseFrom`.
 public struct Validity: Sendable, Equatable, BitwiseCopyable {
-  /// `nbf` less the leeway; 0 without `nbf`.
+  /// `nbf` or `iat`, whichever is later, less the leeway: a clock that is set back makes both lie ahead again.
   public let validFrom: Double
   /// `exp` plus the leeway: at this very moment the token is refused.
   public let refuseFrom: Double
@@ -89,7 +89,7 @@ public struct Judge: Sendable {
   public func validity(of reader: borrowing TokenReader) -> Validity? {
     guard let expires = reader.expires, let place = issuer(of: reader) else { return nil }
     let leeway = issuers[place].leeway
-    let validFrom = reader.notBefore.map { $0 - leeway } ?? 0
-    return Validity(validFrom: validFrom, refuseFrom: expires + leeway)
+    let begins = max(reader.notBefore ?? 0, reader.issuedAt ?? 0)
+    return Validity(validFrom: begins - leeway, refuseFrom: expires + leeway)
   }
 }

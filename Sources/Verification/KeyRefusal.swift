@@ -44,7 +44,7 @@ public enum KeyRefusal: UInt8, CaseIterable, Sendable {
     case .modulusWeak: "The RSA modulus has the fingerprint of CVE-2017-15361 (ROCA): it can be factored."
     case .exponent: "The RSA exponent is not 65537 (nor 3, where that is allowed)."
     case .curve: "crv is missing, or none that is supported for the type of the key."
-    case .point: "x or y is missing, not base64url, of the wrong length, or not on the curve."
+    case .point: "x or y is missing, not base64url, of the wrong length, not on the curve, or of small order."
     case .unusable: "OpenSSL does not take the key."
     case .duplicate: "Another key of the set has the same kid."
     }

@@ -58,7 +58,8 @@ import COpenSSL
     return key
   }
 
-  /// An Ed25519 or Ed448 key of its encoded point (RFC 8032 section 5.1.2, 5.2.2). Nil when the length is wrong.
+  /// An Ed25519 or Ed448 key of its encoded point (RFC 8032 section 5.1.2, 5.2.2). Nil when the length is wrong;
+  /// OpenSSL looks no further (EdwardsPoint.swift does).
   static func edwards(name: String, point: [UInt8]) -> PublicKey? {
     guard let key = unsafe EVP_PKEY_new_raw_public_key_ex(nil, name, nil, point, point.count) else { return nil }
     return unsafe PublicKey(takingOwnershipOf: key)

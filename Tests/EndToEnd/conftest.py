@@ -85,8 +85,8 @@ class Launch:
     def issuer(self, port=None):
         return self.keep(Issuer(port))
 
-    def team(self, tls=None):
-        return self.keep(Team(tls))
+    def team(self, tls=None, keys=None):
+        return self.keep(Team(tls, keys))
 
     def close(self):
         problems = []

@@ -53,8 +53,8 @@ class Key:
 class Team:
     """Keys, and a server for them. `issuer` is its URL; `trouble`, when set, answers instead of the key set."""
 
-    def __init__(self, tls=None):
-        self.keys = [Key()]
+    def __init__(self, tls=None, keys=None):
+        self.keys = list(keys or [Key()])
         self.fetches = 0
         self.trouble = None
         team = self

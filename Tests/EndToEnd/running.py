@@ -11,6 +11,7 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BINARY = pathlib.Path(os.environ.get("GATEWAY_BINARY", ROOT / ".build" / "debug" / "access-gateway"))
+SANITIZED = any(part in (".build-asan", ".build-tsan") for part in BINARY.parts)
 PATIENCE = 30.0  # seconds; every wait ends earlier when what it waits for happens
 
 # What a sanitizer or the Swift runtime writes when something went wrong that no reply shows.
@@ -71,12 +72,12 @@ def run(*arguments, env=None, stdin="", timeout=PATIENCE):
 class Process:
     """A program that runs until it is stopped."""
 
-    def __init__(self, name, arguments, env=None):
+    def __init__(self, name, arguments, env=None, pass_fds=()):
         self.name = name
         self.log_file = tempfile.NamedTemporaryFile(prefix=f"{name}-", suffix=".log", delete=False)
         self.child = subprocess.Popen(
             [str(a) for a in arguments], stdin=subprocess.DEVNULL, stdout=self.log_file, stderr=subprocess.STDOUT,
-            env=clean_environment(env))
+            env=clean_environment(env), pass_fds=pass_fds)
         started.append(self)
 
     @property
@@ -121,12 +122,12 @@ class Process:
 class Gateway(Process):
     """`access-gateway serve` on ports of its own. Flags: `leeway="10s"` becomes `--leeway 10s`."""
 
-    def __init__(self, trusted, env=None, wait=True, **settings):
+    def __init__(self, trusted, env=None, wait=True, prefix=(), **settings):
         self.port, self.admin_port = free_port(), free_port()
         given = {"issuer": trusted, "listen": f"127.0.0.1:{self.port}", "admin": f"127.0.0.1:{self.admin_port}"}
         given.update(settings)
         flags = [part for k, v in given.items() if v is not None for part in ("--" + k.replace("_", "-"), v)]
-        super().__init__("gateway", [BINARY, "serve", *flags], env)
+        super().__init__("gateway", [*prefix, BINARY, "serve", *flags], env)
         if wait:
             self.await_port(self.admin_port)
             self.await_port(self.port)

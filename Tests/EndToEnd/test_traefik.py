@@ -1,6 +1,5 @@
 """The main job: the real Traefik 3.7 with its dashboard and a backend behind the gateway."""
 
-import json
 import re
 import subprocess
 import threading
@@ -10,11 +9,12 @@ import urllib.request
 
 import pytest
 
+from backend import Echo, Seen, assert_upgraded, websocket
 from conftest import kept
 from minting import AUD, EMAIL, OTHER_AUD
 from running import eventually
-from traefik import Echo, Traefik, traefik_binary
-from wire import ASSERTION, IDENTITY, Wire, get, head
+from traefik import Traefik, traefik_binary
+from wire import ASSERTION, IDENTITY, Wire, asserted, get, head
 
 pytestmark = pytest.mark.skipif(traefik_binary() is None, reason="no Traefik here (scripts/test installs it)")
 
@@ -30,19 +30,6 @@ def echo():
 def house(tmp_path_factory, gateway, echo):
     """Traefik in front of the session's gateway, which trusts `team`."""
     yield from kept(Traefik(tmp_path_factory.mktemp("traefik"), gateway.port, echo.port, AUD, OTHER_AUD))
-
-
-class Seen:
-    def __init__(self, status, fields, body):
-        self.status, self.fields, self.body = status, fields, body
-
-    @property
-    def request(self):
-        """What the echo backend was asked."""
-        return json.loads(self.body)
-
-    def at_backend(self, name):
-        return [v for n, v in self.request["fields"] if n.lower() == name.lower()]
 
 
 def browse(port, path, method="GET", data=None, **fields):
@@ -119,27 +106,10 @@ def test_a_post_with_a_body_passes_through(house, team):
     assert browse(house.port, "/app", method="POST", data=b"x").status == 401
 
 
-def websocket(port, token):
-    wire = Wire(port)
-    lines = [
-        "Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Version: 13",
-        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="]
-    wire.send(head("/app/socket", *lines, *([f"{ASSERTION}: {token}"] if token else [])))
-    return wire
-
-
 def test_a_websocket_upgrade_passes_through(house, team):
-    with websocket(house.port, team.mint()) as wire:
-        reply = wire.reply()
-        assert reply.status == 101
-        assert reply["Sec-WebSocket-Accept"] == "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
-        mask, text = b"\x01\x02\x03\x04", b"hello"
-        wire.send(bytes([0x81, 0x80 | len(text)]) + mask + bytes(b ^ mask[i % 4] for i, b in enumerate(text)))
-        wanted = b"hello for " + EMAIL.encode()
-        while len(wire.pending) < 2 + len(wanted):
-            assert wire._more()
-        assert wire.pending == bytes([0x81, len(wanted)]) + wanted
-    with websocket(house.port, None) as wire:
+    with websocket(house.port, "/app/socket", asserted(team.mint())) as wire:
+        assert_upgraded(wire, EMAIL)
+    with websocket(house.port, "/app/socket") as wire:
         assert wire.reply().status == 401
 
 

@@ -77,7 +77,8 @@ import Testing
     try house.end()
   }
 
-  @Test func `a claim that finds nobody idle is paid by the next that becomes idle`() throws {
+  @Test(arguments: ["/wait", "/at-once"])
+  func `a claim that finds nobody idle is paid by the next that becomes idle`(target: String) throws {
     let budget = ConnectionBudget(limit: 1)
     let house = try ServerHarness(budget: budget)
     let beside = try ServerHarness(budget: budget)
@@ -86,10 +87,12 @@ import Testing
     // The claim is made while the old one is idle, and read when it has asked again.
     let new = try beside.connect()
     #expect(try beside.ask(new, get("/new")).hasSuffix("/new"))
-    old.send(get("/wait"))
-    try house.turn(until: "on hold or closed") { house.handler.held.count == 1 || house.server.openConnections == 0 }
-    if let exchange = house.handler.held.popLast() {
-      house.server.finish(exchange) { $0.status = 200 }
+    old.send(get(target))
+    if target == "/wait" {
+      try house.turn(until: "on hold") { house.handler.held.count == 1 }
+      house.server.finish(house.handler.held.removeLast()) { $0.status = 200 }
+    } else {
+      try house.turn(until: "answered") { house.handler.answered == 2 }
     }
     try house.turn(until: "closed") { house.server.openConnections == 0 }
     #expect(budget.excess == 0)

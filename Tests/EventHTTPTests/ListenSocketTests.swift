@@ -78,7 +78,9 @@ import Testing
     }
     let socket = try ListenSocket.open(.tcp(host: "::", port: 0), options)
     opened.append(socket.descriptor)
-    opened.append(try socket.sibling().descriptor)
+    let sibling = try socket.sibling()
+    opened.append(sibling.descriptor)
+    try sibling.startListening()
     guard case .tcp(_, let port) = socket.address else { return }
     if both {
       let client = try TestClient(port)

@@ -99,4 +99,114 @@ struct KeyScheduleTests {
     #expect(schedule.timerFired(at: 604_800_000) == .none)
     #expect(schedule.lastSuccess == nil)
   }
+
+  @Test func `a restored set is as old as it is, and a fetch follows at once`() {
+    var schedule = KeySchedule(refresh: 3_600_000, maxAge: 604_800_000)
+    schedule.restore(at: 1_000, age: 600_000_000)
+    #expect(schedule.nextTimer == 4_801_000)
+    #expect(schedule.start() == .fetch(.start))
+    #expect(!schedule.isStale(at: 4_800_999) && schedule.isStale(at: 4_801_000))
+    _ = schedule.fetchFailed(at: 2_000, retryAfter: nil, random: 1)
+    #expect(!schedule.isStale(at: 4_800_999) && schedule.isStale(at: 4_801_000))
+    _ = schedule.fetchSucceeded(at: 3_000, random: 0.5)
+    #expect(!schedule.isStale(at: 604_802_999) && schedule.isStale(at: 604_803_000))
+  }
+
+  @Test func `an age below zero, after a clock was set back, is none`() {
+    var schedule = KeySchedule(refresh: 1_000, maxAge: 10_000)
+    schedule.restore(at: 0, age: -50_000)
+    #expect(schedule.isStale(at: 10_000))
+  }
+
+  @Test func `a change of the file fetches at once, or once more behind the fetch under way`() {
+    var schedule = ready()
+    #expect(schedule.changed() == .fetch(.change))
+    #expect(schedule.changed() == .none)
+    #expect(schedule.fetchFailed(at: 5, retryAfter: nil, random: 1) == .fetch(.change))
+    #expect(schedule.fetchFailed(at: 6, retryAfter: nil, random: 1) == .none)
+  }
+
+  @Test func `whatever happens in whatever order, two fetches are never under way and a timer is set for the next`() {
+    var random = SystemRandomNumberGenerator()
+    for _ in 0..<200 {
+      var schedule = KeySchedule(refresh: 60_000, maxAge: 600_000)
+      if Bool.random(using: &random) { schedule.restore(at: 0, age: Int64.random(in: 0..<700_000, using: &random)) }
+      var now: Int64 = 0
+      var isFetching = true
+      var lastUnknownKid: Int64?
+      #expect(schedule.start() == .fetch(.start))
+      for _ in 0..<200 {
+        now += Int64.random(in: 0..<20_000, using: &random)
+        let action: KeyAction
+        switch Int.random(in: 0..<6, using: &random) {
+        case 0: action = schedule.unknownKid(at: now)
+        case 1: action = schedule.hangUp()
+        case 2: action = schedule.changed()
+        case 3 where isFetching:
+          isFetching = false
+          action = schedule.fetchSucceeded(at: now, random: 0.3)
+        case 4 where isFetching:
+          isFetching = false
+          action = schedule.fetchFailed(at: now, retryAfter: Int.random(in: -1..<90, using: &random), random: 0.3)
+        default: action = schedule.timerFired(at: now)
+        }
+        if case .fetch(let cause) = action {
+          #expect(!isFetching)
+          isFetching = true
+          if cause == .unknownKid {
+            #expect(lastUnknownKid.map { now - $0 >= 30_000 } ?? true)
+            lastUnknownKid = now
+          }
+        }
+        #expect(schedule.isFetching == isFetching)
+        #expect(isFetching || schedule.nextTimer != nil)
+      }
+    }
+  }
+}
+
+@Suite("When the wall clock is set")
+struct ClockStepTests {
+  @Test func `clocks that go on together have not been set, however long it took`() {
+    var clock = ClockStep()
+    #expect(clock.observe(wall: 1_000, monotonic: 5) == nil)
+    #expect(clock.observe(wall: 1_060, monotonic: 65) == nil)
+    #expect(clock.observe(wall: 601_060, monotonic: 600_065) == nil)
+    #expect(clock.observe(wall: 601_119, monotonic: 600_065) == nil)
+  }
+
+  @Test(arguments: [61.0, -61, 86_400, -86_400]) func `a step is told once, with its size`(_ step: Double) {
+    var clock = ClockStep()
+    #expect(clock.observe(wall: 1_000_000, monotonic: 5) == nil)
+    #expect(clock.observe(wall: 1_000_060 + step, monotonic: 65) == step)
+    #expect(clock.observe(wall: 1_000_120 + step, monotonic: 125) == nil)
+  }
+}
+
+@Suite("The list of keys for people")
+struct KeyListingTests {
+  @Test func `a list has a line a key, with what is known of it`() {
+    let listing = KeyListing(
+      issuer: "https://a", source: "https://a/k", fetchedAt: 1_700_000_000,
+      keys: [
+        .init(
+          kid: "one", algorithm: "RS256", bits: 2048, firstSeen: 1_600_000_000, lastUsed: 1_650_000_000, verified: 12),
+        .init(kid: "longer", algorithm: "EdDSA", bits: 256, firstSeen: nil, lastUsed: nil, verified: nil),
+      ])
+    let empty = KeyListing(issuer: "https://b", source: "file:/k", fetchedAt: nil, keys: [])
+    #expect(
+      KeyListing.text([listing, empty]) == """
+        issuer https://a
+        from   https://a/k
+        set    2023-11-14T22:13:20Z
+          kid     algorithm  bits  first seen            last used             verified
+          one     RS256      2048  2020-09-13T12:26:40Z  2022-04-15T05:20:00Z  12
+          longer  EdDSA      256   -                     -                     -
+
+        issuer https://b
+        from   file:/k
+        set    none
+
+        """)
+  }
 }

@@ -144,6 +144,15 @@ import Token
     #expect(reading(Samples.token(payload: wide(65))) == .malformed)
   }
 
+  @Test func `a payload of 513 values, names counted, is malformed`() {
+    // The object, its member's name, the array, and what is in it.
+    func array(_ count: Int) -> String {
+      "{\"a\":[" + [String](repeating: "0", count: count).joined(separator: ",") + "]}"
+    }
+    #expect(reading(Samples.token(payload: array(509))) == nil)
+    #expect(reading(Samples.token(payload: array(510))) == .malformed)
+  }
+
   @Test func `ill-formed UTF-8 in header or payload is malformed`() {
     let bad = Array(#"{"alg":"RS256","kid":""#.utf8) + [0xFF] + Array(#""}"#.utf8)
     #expect(reading(Samples.token(header: bad, payload: Array(Samples.payload().utf8))) == .malformed)

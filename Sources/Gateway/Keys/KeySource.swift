@@ -41,6 +41,8 @@ final class KeySource {
   private(set) var skipped: [SkippedKey] = []
   /// Whether the set in use came from the state file.
   private(set) var isRestored = false
+  /// Whether a fetch has ended, well or not.
+  private(set) var hasTried = false
   /// Why the last fetch failed; nil when it did not.
   private(set) var lastFailure: String?
   private(set) var refreshes = [UInt64](repeating: 0, count: KeyRefreshOutcome.allCases.count)
@@ -49,7 +51,7 @@ final class KeySource {
 
   /// - Parameters:
   ///   - willFetch: called when a fetch begins.
-  ///   - changed: called when `keys` is another set, or none; not before `start`.
+  ///   - changed: called when `keys` is another set, or none, and when the first fetch fails; not before `start`.
   init(
     _ settings: IssuerSettings, of gateway: GatewaySettings, on loop: EventLoop, bell: UnknownKidBell, log: Log,
     willFetch: @escaping () -> Void, changed: @escaping () -> Void
@@ -120,7 +122,7 @@ final class KeySource {
   func hangUp() { perform(schedule.hangUp()) }
 
   /// Waits for the state file, at the end of the process.
-  func finish() { writer?.flush(milliseconds: 1000) }
+  func finish(milliseconds: Int) { writer?.flush(milliseconds: milliseconds) }
 
   private func unknownKid() {
     let action = schedule.unknownKid(at: now)
@@ -172,6 +174,8 @@ final class KeySource {
 
   private func ended(_ outcome: Result<FetchedSet, KeyFetchFailure>, _ cause: FetchCause) {
     let random = Double.random(in: 0..<1)
+    let isFirst = !hasTried
+    hasTried = true
     switch outcome {
     case .success(let fetched):
       refreshes[KeyRefreshOutcome.success.rawValue] += 1
@@ -182,6 +186,7 @@ final class KeySource {
       refreshes[failure.outcome.rawValue] += 1
       lastFailure = failure.description
       report(failure, cause)
+      if isFirst { changed() }
       perform(schedule.fetchFailed(at: now, retryAfter: failure.retryAfter, random: random))
     }
   }

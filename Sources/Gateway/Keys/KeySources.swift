@@ -39,6 +39,9 @@ final class KeySources {
   /// Whether every issuer has a usable set.
   var isReady: Bool { sources.allSatisfy { $0.keys != nil } }
 
+  /// Whether waiting is over: each issuer has a set, or its first fetch has failed.
+  var haveTried: Bool { sources.allSatisfy { $0.keys != nil || $0.hasTried } }
+
   var figures: [IssuerFigures] { sources.map(\.figures) }
   var readiness: [IssuerReadiness] { sources.map(\.readiness) }
   var listings: [KeyListing] { sources.map(\.listing) }
@@ -59,9 +62,9 @@ final class KeySources {
     for source in sources { source.hangUp() }
   }
 
-  /// At the end of the process.
+  /// At the end of the process: waits for state files, a second at most over all of them.
   func finish() {
-    for source in sources { source.finish() }
+    for source in sources { source.finish(milliseconds: 1000 / sources.count) }
   }
 
   private func lookAtClock() {

@@ -2,11 +2,11 @@
 
 import EventHTTP
 import Glibc
-import Synchronization
+import Locking
 import Telemetry
 
 enum LibeventLog {
-  private static let limit = Mutex(RateLimit(perSecond: 1, burst: 10))
+  private static let limit = Locked(RateLimit(perSecond: 1, burst: 10))
 
   /// Before the first event loop is made.
   static func install(_ log: Log) {

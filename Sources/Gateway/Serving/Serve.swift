@@ -43,6 +43,7 @@ final class RunningGateway {
   private var admin: HTTPServer?
   private var loopsServing: Int
   private var isDraining = false
+  private var isAccepting = false
   private var whenReady: (([ListenAddress]) -> Void)?
   private var exitCode: Int32 = 0
   private var drainTimer: LoopTimer?
@@ -127,6 +128,11 @@ final class RunningGateway {
     parts.pool.use(sets)
     for mailbox in mailboxes { mailbox.post(.keys(sets)) }
     shared.setReady(keys.isReady)
+    // Not before: beside an old process that has keys, a new one without would turn good requests away.
+    if keys.haveTried, !isAccepting {
+      isAccepting = true
+      for mailbox in mailboxes { mailbox.post(.accept) }
+    }
     if keys.isReady, let tell = whenReady {
       whenReady = nil
       tell(addresses)

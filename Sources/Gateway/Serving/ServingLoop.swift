@@ -7,7 +7,7 @@ import Verification
 /// Runs on its own thread from `start` to the process's end; the control thread holds its mailbox only.
 enum ServingLoop {
   /// - Parameters:
-  ///   - sockets: this loop's own; it owns them from here on.
+  ///   - sockets: this loop's own; it owns them from here on, and accepts on them when it is told to.
   ///   - keys: the sets to begin with; others come by mailbox.
   ///   - mailbox: what the control thread posts to.
   ///   - poolWakeUp: notified by the pool.
@@ -30,11 +30,16 @@ enum ServingLoop {
           mailbox.attach(to: loop) { message in
             switch message {
             case .keys(let keys): handler.use(keys)
+            case .accept:
+              do throws(SystemError) {
+                for socket in sockets { try server.accept(on: socket) }
+              } catch {
+                failed(error)
+              }
             case .drain: server.drain(drained)
             }
           },
         ]
-        for socket in sockets { try server.accept(on: socket) }
         withExtendedLifetime((ears, server)) { loop.run() }
       } catch {
         failed(error)

@@ -24,6 +24,8 @@ struct ServingParts: Sendable {
 enum LoopMessage: Sendable {
   /// Judge by these keys from now on, at most one set an issuer.
   case keys([KeySet])
+  /// Accept from now on: the first keys are there, or could not be had.
+  case accept
   /// Stop accepting, answer what is in flight, say so when that is done.
   case drain
 }
