@@ -1,7 +1,8 @@
 """The five proxies, each the real program on the very configuration of deploy/, with other ports. What differs between
-them lies here, what is checked of them in test_proxies.py."""
+them lies here, and how they are asked; what is checked of them in test_proxies.py."""
 
 import dataclasses
+import http.client
 import os
 import re
 import shutil
@@ -9,7 +10,9 @@ import sys
 from pathlib import Path
 from typing import Callable
 
-from running import ROOT, Process, free_port
+from backend import Seen
+from running import ROOT, Process, eventually, free_port
+from wire import ASSERTION
 
 DEPLOY = ROOT / "deploy"
 AUDIENCE = "AUD_TAG_OF_THE_APPLICATION"  # as the configurations have it: a well-formed audience, so it stays
@@ -93,3 +96,30 @@ class Proxy(Process):
             self.child.kill()
             return self.child.wait()
         return super().stop()
+
+
+def await_open(proxy, team):
+    eventually(lambda: visit(proxy, token=mint(team)).status == 200, f"{proxy.name} lets a good token in")
+
+
+def mint(team, **changes):
+    return team.mint(**{"aud": [AUDIENCE], **changes})
+
+
+def visit(proxy, path="/app", *fields, method="GET", body=None, token=None):
+    """One request on a connection of its own. `fields` are (name, value) pairs and go out as they are."""
+    connection = http.client.HTTPConnection("127.0.0.1", proxy.port, timeout=30)
+    try:
+        connection.putrequest(method, path, skip_accept_encoding=True)
+        for name, value in [*([(ASSERTION, token)] if token else []), *fields]:
+            connection.putheader(name, value)
+        chunked = body is not None and not isinstance(body, bytes)
+        if chunked:
+            connection.putheader("Transfer-Encoding", "chunked")
+        elif body is not None:
+            connection.putheader("Content-Length", str(len(body)))
+        connection.endheaders(body, encode_chunked=chunked)
+        reply = connection.getresponse()
+        return Seen(reply.status, reply.headers, reply.read())
+    finally:
+        connection.close()

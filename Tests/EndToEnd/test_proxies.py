@@ -1,7 +1,6 @@
 """Traefik, Caddy, nginx, Envoy and HAProxy in front of a backend, each the real program on the configuration that
 deploy/ gives to people. What one of them does differently, docs/proxies.md says as well."""
 
-import http.client
 import os
 import re
 import socket
@@ -11,11 +10,11 @@ import time
 
 import pytest
 
-from backend import Echo, Seen, assert_upgraded, websocket
+from backend import Echo, assert_upgraded, websocket
 from conftest import await_ready, kept
 from desync import PAYLOADS, written
 from minting import EMAIL, Team
-from proxies import AUDIENCE, DEPLOY, PROXIES, Proxy
+from proxies import AUDIENCE, DEPLOY, PROXIES, Proxy, await_open, mint, visit
 from running import ROOT, Gateway, eventually, free_port
 from wire import ASSERTION, IDENTITY, Wire, asserted, cookie, get, sample
 
@@ -66,33 +65,6 @@ def proxy(kind, tmp_path_factory, gateway, echo, team):
     proxy = Proxy(kind, tmp_path_factory.mktemp(kind.name), gateway.port, echo.port)
     await_open(proxy, team)
     yield from kept(proxy)
-
-
-def await_open(proxy, team):
-    eventually(lambda: visit(proxy, token=mint(team)).status == 200, f"{proxy.name} lets a good token in")
-
-
-def mint(team, **changes):
-    return team.mint(**{"aud": [AUDIENCE], **changes})
-
-
-def visit(proxy, path="/app", *fields, method="GET", body=None, token=None):
-    """One request on a connection of its own. `fields` are (name, value) pairs and go out as they are."""
-    connection = http.client.HTTPConnection("127.0.0.1", proxy.port, timeout=30)
-    try:
-        connection.putrequest(method, path, skip_accept_encoding=True)
-        for name, value in [*([(ASSERTION, token)] if token else []), *fields]:
-            connection.putheader(name, value)
-        chunked = body is not None and not isinstance(body, bytes)
-        if chunked:
-            connection.putheader("Transfer-Encoding", "chunked")
-        elif body is not None:
-            connection.putheader("Content-Length", str(len(body)))
-        connection.endheaders(body, encode_chunked=chunked)
-        reply = connection.getresponse()
-        return Seen(reply.status, reply.headers, reply.read())
-    finally:
-        connection.close()
 
 
 def at_a_cgi_backend(seen, name):
