@@ -42,7 +42,7 @@ let package = Package(
       name: "Gateway",
       dependencies: [
         "HTTPSyntax", "Token", "Verification", "EventHTTP", "VerificationPool", "Settings", "Telemetry",
-        "Issuer",
+        "Issuer", "Locking",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], cSettings: [gnuSource], swiftSettings: strict),
 

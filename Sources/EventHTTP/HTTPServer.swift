@@ -328,7 +328,9 @@ public struct ServerLimits: Sendable {
   private func settleSoon() { soon?.fireSoon() }
 
   private func settle() {
-    while let connection = adoptions.popLast() { adopt(connection) }
+    // In the order of their arrival: at the bound on connections, those before make room for those behind.
+    for place in adoptions.indices { adopt(adoptions[place]) }
+    adoptions.removeAll(keepingCapacity: true)
     while let connection = completions.popLast() {
       if connection.state == .replying { resume(connection) }
     }

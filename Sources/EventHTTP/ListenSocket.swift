@@ -74,8 +74,14 @@ public struct ListenSocket: Sendable {
     return ListenSocket(descriptor: copy, address: address, options: options, isInherited: isInherited)
   }
 
-  /// From here on the kernel takes connections in. Nothing happens where it does already.
+  /// From here on the kernel takes connections in, if it did not already, with small buffers: left to itself it lets
+  /// those of a client that reads no replies grow to megabytes, and a few dozen of them use up the memory that the
+  /// whole machine has for TCP.
   func startListening() throws(SystemError) {
+    for option in [SO_SNDBUF, SO_RCVBUF] {
+      var size = Self.bufferSize
+      _ = unsafe setsockopt(descriptor, SOL_SOCKET, option, &size, socklen_t(MemoryLayout<Int32>.size))
+    }
     guard case .tcp = address, !isInherited else { return }
     guard Glibc.listen(descriptor, Self.backlog) == 0 else { throw SystemError("listen \(address)") }
   }
@@ -197,6 +203,9 @@ public struct ListenSocket: Sendable {
     guard let port else { throw SystemError("getsockname") }
     return port
   }
+
+  /// Bytes; the kernel doubles it for its own needs. Several heads and hundreds of replies fit.
+  private static let bufferSize: Int32 = 65_536
 
   /// More than any proxy opens at once; the kernel cuts it to net.core.somaxconn.
   private static let backlog: Int32 = 4096

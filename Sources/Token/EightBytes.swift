@@ -57,6 +57,10 @@ struct EightBytes {
     return Found(flags: (upperHalves >> 1 &+ Self.ones &* 0x7F) & Self.highBits)
   }
 
+  /// The bytes that are not `byte`.
+  @inline(__always)
+  func other(than byte: UInt8) -> Found { Found(flags: nonZeros(word ^ Self.ones &* UInt64(byte)) & Self.highBits) }
+
   /// The bytes that are neither space, tab, line feed nor carriage return.
   @inline(__always)
   var notWhiteSpace: Found {

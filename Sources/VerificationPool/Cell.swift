@@ -24,6 +24,7 @@ public final class Cell: @unchecked Sendable {
   // The pool's own, under its lock.
   var waitingLoops: UInt64 = 0
   var nextInBucket = -1
+  var isFinished = false
 
   func fill(
     digest: SHA256Digest, token: Span<UInt8>, audience: Span<UInt8>, signingInputCount: Int, signature: Span<UInt8>,
@@ -36,6 +37,7 @@ public final class Cell: @unchecked Sendable {
     self.signingInputCount = signingInputCount
     self.key = key
     isGenuine = false
+    isFinished = false
   }
 
   func verify(_ verifier: inout SignatureVerifier) {

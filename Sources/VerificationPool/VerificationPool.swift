@@ -12,7 +12,7 @@ import Verification
 public enum Submission: Equatable, Sendable {
   /// A worker will verify; the cell's number comes back by `takeFinished`.
   case queued(cell: Int)
-  /// The same token under the same key is being verified already, for this loop or another; as above.
+  /// The same token under the same key is being verified already, or just has been, for this loop or another; as above.
   case joined(cell: Int)
   /// All cells are taken: answer `overloaded`.
   case full
@@ -30,7 +30,7 @@ public final class VerificationPool: Sendable {
     var queueCount = 0
     /// Workers that wait at the semaphore.
     var parked = 0
-    /// First cell of each bucket of verifications under way, by digest.
+    /// First cell of each bucket of taken cells, by digest.
     var buckets: [Int]
     /// Finished cells that a loop has not taken yet.
     var finished: [[Int]]
@@ -85,18 +85,22 @@ public final class VerificationPool: Sendable {
     loop: Int, digest: SHA256Digest, token: Span<UInt8>, audience: Span<UInt8>, signingInputCount: Int,
     signature: Span<UInt8>, key: VerificationKey
   ) -> Submission {
-    let (submission, wakesWorker) = state.withLock { state -> (Submission, Bool) in
+    let (submission, toWake) = state.withLock { state -> (Submission, Waking) in
       let bucket = Self.bucket(of: digest, among: state.buckets.count)
       var number = state.buckets[bucket]
       while number >= 0 {
         let cell = state.cells[number]
         if cell.digest == digest, cell.key?.isSame(as: key) == true {
+          let isWaiting = cell.waitingLoops & (1 << UInt64(loop)) != 0
           cell.waitingLoops |= 1 << UInt64(loop)
-          return (.joined(cell: number), false)
+          // It is finished, but not given back: the outcome is as good for this loop, which may have missed its call.
+          guard cell.isFinished, !isWaiting else { return (.joined(cell: number), .nobody) }
+          state.finished[loop].append(number)
+          return (.joined(cell: number), .caller)
         }
         number = cell.nextInBucket
       }
-      guard let number = state.free.popLast() else { return (.full, false) }
+      guard let number = state.free.popLast() else { return (.full, .nobody) }
       let cell = state.cells[number]
       cell.fill(
         digest: digest, token: token, audience: audience, signingInputCount: signingInputCount, signature: signature,
@@ -106,13 +110,19 @@ public final class VerificationPool: Sendable {
       state.buckets[bucket] = number
       state.queue[(state.queueStart + state.queueCount) % state.queue.count] = number
       state.queueCount += 1
-      guard state.parked > 0 else { return (.queued(cell: number), false) }
+      guard state.parked > 0 else { return (.queued(cell: number), .nobody) }
       state.parked -= 1
-      return (.queued(cell: number), true)
+      return (.queued(cell: number), .worker)
     }
-    if wakesWorker { work.signal() }
+    switch toWake {
+    case .nobody: break
+    case .worker: work.signal()
+    case .caller: wake[loop]()
+    }
     return submission
   }
+
+  private enum Waking { case nobody, worker, caller }
 
   /// Moves the numbers of cells that are finished for `loop` into `list`, which is emptied first. Each must be given
   /// back by `release`.
@@ -129,7 +139,23 @@ public final class VerificationPool: Sendable {
     state.withLock { state in
       let released = state.cells[cell]
       released.waitingLoops &= ~(1 << UInt64(loop))
-      if released.waitingLoops == 0 { state.free.append(cell) }
+      guard released.waitingLoops == 0 else { return }
+      Self.unlink(cell, in: &state)
+      state.free.append(cell)
+    }
+  }
+
+  /// Nobody may join a cell any more.
+  private static func unlink(_ number: Int, in state: inout State) {
+    let cell = state.cells[number]
+    guard let digest = cell.digest else { return }
+    let bucket = bucket(of: digest, among: state.buckets.count)
+    if state.buckets[bucket] == number {
+      state.buckets[bucket] = cell.nextInBucket
+    } else {
+      var before = state.buckets[bucket]
+      while state.cells[before].nextInBucket != number { before = state.cells[before].nextInBucket }
+      state.cells[before].nextInBucket = cell.nextInBucket
     }
   }
 
@@ -176,16 +202,7 @@ public final class VerificationPool: Sendable {
   private func complete(_ number: Int) {
     let loopsToWake = state.withLock { state -> UInt64 in
       let cell = state.cells[number]
-      // Nobody may join any more.
-      guard let digest = cell.digest else { return 0 }
-      let bucket = Self.bucket(of: digest, among: state.buckets.count)
-      if state.buckets[bucket] == number {
-        state.buckets[bucket] = cell.nextInBucket
-      } else {
-        var before = state.buckets[bucket]
-        while state.cells[before].nextInBucket != number { before = state.cells[before].nextInBucket }
-        state.cells[before].nextInBucket = cell.nextInBucket
-      }
+      cell.isFinished = true
       var toWake: UInt64 = 0
       for loop in state.finished.indices where cell.waitingLoops & (1 << UInt64(loop)) != 0 {
         if state.finished[loop].isEmpty { toWake |= 1 << UInt64(loop) }

@@ -5,7 +5,7 @@ import dataclasses
 import json
 
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import padding, utils
+from cryptography.hazmat.primitives.asymmetric import ec, padding, utils
 
 from minting import AUD, OTHER_AUD, Key, base64url
 
@@ -258,6 +258,90 @@ def signatures(forge, add):
     add("a stranger's key under a known kid", "signature", forge.token(sign=stranger.sign))
     add("a stranger's key under its own kid", "key_unknown",
         forge.token(forge.header(kid=json.dumps(stranger.kid)), sign=stranger.sign))
+
+
+def other_algorithms(key_of, issuer, now):
+    """Attacks on keys of other algorithms. `key_of` maps names of algorithms to private keys, whose kid is the name; rows
+    are made for an issuer that signs with all of them. The claims are good in every row, and so are those of the good
+    tokens, one a key, that come second."""
+    claims = json.dumps({
+        "aud": [AUD], "email": "ada@example.com", "exp": now + 600, "iat": now, "iss": issuer, "type": "app"}).encode()
+    rows, good = [], []
+
+    def signed(alg, kid):
+        return b".".join(base64url(part).encode() for part in (json.dumps({"alg": alg, "kid": kid}).encode(), claims))
+
+    def token(alg, kid, signature):
+        return signed(alg, kid) + b"." + base64url(signature).encode()
+
+    def add(name, reason, data):
+        rows.append(Attack(name, reason, data))
+
+    hash_of = {"256": hashes.SHA256(), "384": hashes.SHA384(), "512": hashes.SHA512()}
+    for alg, private in key_of.items():
+        text, made = signed(alg, alg), None
+        if alg.startswith("ES"):
+            size, digest_of = {"ES256": 32, "ES384": 48, "ES512": 66}[alg], hash_of[alg[2:]]
+            der = private.sign(text, ec.ECDSA(digest_of))
+            r, s = utils.decode_dss_signature(der)
+            n = {"ES256": 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551,
+                 "ES384": int("F" * 48 + "C7634D81F4372DDF581A0DB248B0A77AECEC196ACCC52973", 16),
+                 "ES512": int("01" + "F" * 65 + "A51868783BF2F966B7FCC0148F709A5D03BB5C9B8899C47AEBB6FB71E91386409", 16),
+                 }[alg]
+
+            def raw(r, s, size=size):
+                return r.to_bytes(size, "big") + s.to_bytes(size, "big")
+
+            made = raw(r, s)
+            for name, data in [
+                ("in DER", der), ("r = 0", raw(0, s)), ("s = 0", raw(r, 0)), ("both 0", raw(0, 0)), ("both n", raw(n, n)),
+                ("r = n", raw(n, s)), ("s = n", raw(r, n)), ("both 1", raw(1, 1)), ("r and s swapped", raw(s, r)),
+                ("a byte short", made[:-1]), ("a byte longer", made + b"\0"), ("zeros in front of both", b"\0" + made[:size] + b"\0" + made[size:]),
+                ("of ones", b"\xff" * (2 * size)), ("of another message", raw(*utils.decode_dss_signature(private.sign(b"x", ec.ECDSA(digest_of))))),
+            ]:
+                add(f"{alg}: {name}", "signature", token(alg, alg, data))
+            # The other root is as good: one signature has two forms, and so the cache is keyed by the token.
+            good.append(token(alg, alg, raw(r, n - s)))
+        elif alg.startswith("PS"):
+            bits = alg[2:]
+            own = hash_of[bits]
+
+            def pss(mgf=own, salt=own.digest_size, over=own):
+                return private.sign(text, padding.PSS(padding.MGF1(mgf), salt), over)
+
+            made = pss()
+            other = hash_of["512" if bits == "256" else "256"]
+            for name, data in [
+                ("no salt", pss(salt=0)), ("a salt of 20", pss(salt=20)), ("the longest salt", pss(salt=padding.PSS.MAX_LENGTH)),
+                ("MGF1 with SHA-1", pss(mgf=hashes.SHA1())), ("MGF1 with another hash", pss(mgf=other)),
+                ("another hash", pss(mgf=other, salt=other.digest_size, over=other)),
+                ("PKCS #1 v1.5", private.sign(text, padding.PKCS1v15(), own)), ("zeros", b"\0" * len(made)),
+            ]:
+                add(f"{alg}: {name}", "signature", token(alg, alg, data))
+        elif alg == "RS256":
+            made = private.sign(text, padding.PKCS1v15(), hashes.SHA256())
+        else:  # Edwards: the kid says which
+            text = signed("EdDSA", alg)
+            made = private.sign(text)
+            half = len(made) // 2
+            order = {"Ed25519": 2**252 + 27742317777372353535851937790883648493,
+                     "Ed448": 2**446 - 13818066809895115352007386748515426880336692474882178609894547503885}[alg]
+            scalar = int.from_bytes(made[half:], "little")
+            for name, data in [
+                ("s + L", made[:half] + (scalar + order).to_bytes(half, "little")), ("s = 0", made[:half] + b"\0" * half),
+                ("R = 0", b"\0" * half + made[half:]), ("all zeros", b"\0" * len(made)), ("a byte short", made[:-1]),
+                ("a byte longer", made + b"\0"), ("halves swapped", made[half:] + made[:half]),
+                ("of another message", private.sign(b"x")), ("the identity and zero", b"\1" + b"\0" * (len(made) - 1)),
+            ]:
+                add(f"{alg}: {name}", "signature", token("EdDSA", alg, data))
+        name = "EdDSA" if alg.startswith("Ed") else alg
+        good.append(token(name, alg, made))
+        # The token may not choose: every other name of the issuer's list is refused before the signature.
+        for other_name in {"RS256", "PS256", "PS384", "ES256", "ES384", "ES512", "EdDSA"} - {name}:
+            add(f"{other_name} under the key of {alg}", "algorithm", token(other_name, alg, made))
+        add(f"HS256 under the key of {alg}", "algorithm", token("HS256", alg, made))
+        add(f"none under the key of {alg}", "algorithm", token("none", alg, made))
+    return rows, good
 
 
 def digest(data):

@@ -9,7 +9,10 @@ import time
 
 import pytest
 
-from attacks import Forge, attacks
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
+from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
+
+from attacks import Forge, attacks, other_algorithms
 from minting import AUD
 from running import BINARY, clean_environment
 from wire import ASSERTION, Wire, ask, asserted, head
@@ -27,16 +30,17 @@ def room(team, tmp_path_factory):
     keys = tmp_path_factory.mktemp("room") / "keys.json"
     keys.write_text(json.dumps({"keys": [key.jwk for key in team.keys]}))
 
-    def judge(tokens, now):
-        lines = "".join(f"{now} {AUD} {token.hex() or '-'}\n" for token in tokens)
-        done = subprocess.run(
-            [ROOM, team.issuer, keys, "identity", "RS256"], input=lines, capture_output=True, text=True, check=True,
-            env=clean_environment())
-        first, *verdicts = done.stdout.splitlines()
-        assert first == "ready" and len(verdicts) == len(tokens)
-        return verdicts
+    return lambda tokens, now: verdicts_of(team.issuer, keys, "RS256", tokens, now)
 
-    return judge
+
+def verdicts_of(issuer, keys, algorithms, tokens, now):
+    lines = "".join(f"{now} {AUD} {token.hex() or '-'}\n" for token in tokens)
+    done = subprocess.run(
+        [ROOM, issuer, keys, "identity", algorithms], input=lines, capture_output=True, text=True, check=True,
+        env=clean_environment())
+    first, *verdicts = done.stdout.splitlines()
+    assert first == "ready" and len(verdicts) == len(tokens)
+    return verdicts
 
 
 @pytest.fixture(scope="module")
@@ -89,11 +93,59 @@ def test_a_bad_header_is_not_saved_by_a_good_cookie_for_any_attack(telling, tabl
                 assert wire.reply().status == 401, row.name
 
 
+def test_each_attack_on_other_algorithms_is_refused_by_the_room_and_over_http(launch, tmp_path):
+    private = {
+        "RS256": rsa.generate_private_key(public_exponent=65537, key_size=2048),
+        "PS256": rsa.generate_private_key(public_exponent=65537, key_size=2048),
+        "PS384": rsa.generate_private_key(public_exponent=65537, key_size=2048),
+        "ES256": ec.generate_private_key(ec.SECP256R1()), "ES384": ec.generate_private_key(ec.SECP384R1()),
+        "ES512": ec.generate_private_key(ec.SECP521R1()), "Ed25519": ed25519.Ed25519PrivateKey.generate(),
+        "Ed448": ed448.Ed448PrivateKey.generate()}
+    makers = {"R": RSAAlgorithm, "P": RSAAlgorithm, "S": ECAlgorithm, "d": OKPAlgorithm}
+    jwks = []
+    for alg, key in private.items():
+        maker = makers[alg[0] if alg[0] in "RP" else alg[1]]
+        jwk = maker.to_jwk(key.public_key(), as_dict=True)
+        jwk.pop("key_ops", None)
+        jwks.append({**jwk, "kid": alg, "alg": "EdDSA" if alg.startswith("Ed") else alg, "use": "sig"})
+    keys = tmp_path / "keys.json"
+    keys.write_text(json.dumps({"keys": jwks}))
+    issuer, now = "https://keys.example", int(time.time())
+    rows, good = other_algorithms(private, issuer, now)
+    names = ["RS256", "PS256", "PS384", "ES256", "ES384", "ES512", "EdDSA"]
+    if ROOM.exists():
+        verdicts = verdicts_of(issuer, keys, ",".join(names), [*good, *(row.token for row in rows)], now)
+        assert set(verdicts[:len(good)]) == {"allowed"}
+        wrong = [f"{row.name}: {v}" for row, v in zip(rows, verdicts[len(good):]) if v != row.reason]
+        assert not wrong, "\n".join(wrong)
+    gateway = launch.gateway(issuer, keys_url=f"file:{keys}", algorithms="+".join(names), expose_reason="on")
+    pid, wrong = gateway.pid, []
+    for number, row in enumerate(rows):
+        reply = sent(gateway.port, row.token)
+        if reply.status != 401 or reply["X-Auth-Reason"] != row.reason:
+            wrong.append(f"{row.name}: {reply}")
+        assert sent(gateway.port, good[number % len(good)]).status == 200, f"the good token beside {row.name}"
+    assert not wrong, "\n".join(wrong)
+    assert gateway.child.poll() is None and gateway.pid == pid
+    assert len(rows) >= 140 and len(good) == len(private) + 3
+
+
 def sent(port, token):
     """The reply to a token as its bytes are, on a connection of its own."""
     with Wire(port) as wire:
         wire.send(f"GET {AUTH} HTTP/1.1\r\nHost: gateway.test\r\n{ASSERTION}: ".encode() + token + b"\r\n\r\n")
         return wire.reply()
+
+
+def test_the_longest_identity_leaves_whole_escaped_and_remembered(gateway, team):
+    """A token of almost 8 KiB whose subject grows threefold on its way into the reply."""
+    subject = "é%\\r\\n" * 700
+    token = Forge(team, int(time.time())).token(payload=Forge(team, int(time.time())).claims(sub=f'"{subject}"'))
+    assert 6000 < len(token) <= 8192
+    for _ in range(3):
+        reply = sent(gateway.port, token)
+        assert reply.status == 200
+        assert reply["X-Auth-Subject"] == "%C3%A9%25%0D%0A" * 700
 
 
 # Mutations

@@ -12,6 +12,8 @@ from running import eventually, free_port, reload, run
 from wire import ask, asserted, get, sample
 
 AUTH = f"/auth/{AUD}"
+# Made once: keys cost more than all else here.
+FIRST, SECOND, THIRD = Key(), Key(), Key()
 
 
 def reply(gateway, token):
@@ -49,7 +51,7 @@ class CurveKey:
 
 
 def test_the_iss_of_a_token_picks_its_issuer_and_only_that_issuer_s_keys(launch):
-    one, two = launch.team(), launch.team()
+    one, two = launch.team(keys=[FIRST]), launch.team(keys=[SECOND])
     gateway = launch.gateway(
         f"{one.issuer},{two.issuer}", expose_reason="on", require="identity,any", leeway="0s,120s")
     assert verdict(gateway, one.mint()) == 200
@@ -73,7 +75,7 @@ def test_the_iss_of_a_token_picks_its_issuer_and_only_that_issuer_s_keys(launch)
 
 
 def test_algorithms_are_each_issuer_s_own(launch, tmp_path):
-    rsa = launch.team()
+    rsa = launch.team(keys=[FIRST])
     curve = CurveKey("curve", ec.generate_private_key(ec.SECP256R1()))
     edwards = CurveKey("edwards", ed25519.Ed25519PrivateKey.generate())
     keys = tmp_path / "keys.json"
@@ -95,7 +97,7 @@ def test_algorithms_are_each_issuer_s_own(launch, tmp_path):
 
 
 def test_the_outage_of_one_issuer_does_not_touch_the_other(launch):
-    good = launch.team()
+    good = launch.team(keys=[FIRST])
     port = free_port()
     away = f"http://127.0.0.1:{port}"
     gateway = launch.gateway(f"{away},{good.issuer}", ready=False, expose_reason="on")
@@ -118,14 +120,14 @@ def test_the_outage_of_one_issuer_does_not_touch_the_other(launch):
 
 
 def test_an_unknown_kid_asks_its_own_issuer_alone(launch):
-    one, two = launch.team(), launch.team()
+    one, two = launch.team(keys=[FIRST]), launch.team(keys=[SECOND])
     gateway = launch.gateway(f"{one.issuer},{two.issuer}", expose_reason="on")
     before = one.fetches, two.fetches
     for i in range(10):
         assert verdict(gateway, one.mint(header={"kid": f"made-up-{i}"})) == "key_unknown"
     eventually(lambda: one.fetches == before[0] + 1, "one is asked")
     # The budget of the other is its own.
-    two.keys.append(Key())
+    two.keys.append(THIRD)
     assert verdict(gateway, two.mint()) == "key_unknown"
     eventually(lambda: verdict(gateway, two.mint()) == 200, "two is asked as well")
     assert (one.fetches, two.fetches) == (before[0] + 1, before[1] + 1)
@@ -136,7 +138,7 @@ def test_an_unknown_kid_asks_its_own_issuer_alone(launch):
 
 
 def test_each_issuer_has_its_own_state_file(launch, tmp_path):
-    one, two = launch.team(), launch.team()
+    one, two = launch.team(keys=[FIRST]), launch.team(keys=[SECOND])
     gateway = launch.gateway(f"{one.issuer},{two.issuer}", state_dir=tmp_path)
     gateway.end()
     one.close()
@@ -147,12 +149,12 @@ def test_each_issuer_has_its_own_state_file(launch, tmp_path):
 
 
 def test_what_is_seen_of_keys_from_outside(launch):
-    team = launch.team()
+    team = launch.team(keys=[FIRST])
     gateway = launch.gateway(team.issuer)
     for _ in range(3):
         assert reply(gateway, team.mint()).status == 200
     first = team.key
-    team.keys = [Key()]
+    team.keys = [SECOND]
     reload(gateway)
     eventually(lambda: reply(gateway, team.mint()).status == 200, "the new key is fetched")
     assert reply(gateway, team.mint(key=first)).status == 401
@@ -181,7 +183,7 @@ def test_keys_says_what_it_could_not_read(tmp_path):
 
 
 def test_explain_and_check_know_several_issuers(launch):
-    one, two = launch.team(), launch.team()
+    one, two = launch.team(keys=[FIRST]), launch.team(keys=[SECOND])
     both = ("--issuer", f"{one.issuer},{two.issuer}", "--require", "identity,service")
     checked = run("check", *both)
     assert checked.returncode == 0 and one.key.kid in checked.stdout and two.key.kid in checked.stdout
@@ -195,7 +197,7 @@ def test_explain_and_check_know_several_issuers(launch):
 
 
 def test_the_keys_page_is_there_over_a_unix_socket_too(launch, tmp_path):
-    team = launch.team()
+    team = launch.team(keys=[FIRST])
     gateway = launch.gateway(team.issuer, ready=False, wait=False, admin=f"unix:{tmp_path}/admin")
     result = eventually(
         lambda: (r := run("keys", "--admin", f"unix:{tmp_path}/admin")).returncode == 0 and team.key.kid in r.stdout

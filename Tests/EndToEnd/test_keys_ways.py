@@ -15,6 +15,7 @@ from wire import ask, asserted, get, sample
 
 AUTH = f"/auth/{AUD}"
 ISSUER = "https://team.test"
+FIRST, SECOND, THIRD, FOURTH = Key(), Key(), Key(), Key()
 
 
 def status(gateway, token):
@@ -28,11 +29,17 @@ def readiness(gateway):
 # MARK: through a proxy
 
 
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory):
+    """A server's TLS and the file of its authority, for two names."""
+    return server_tls(tmp_path_factory.mktemp("tls"), certificate_authority(), ("keys.test", "localhost"))
+
+
 @pytest.fixture
-def behind(launch, tmp_path):
+def behind(launch, certificate):
     """A team whose key server only a proxy finds: (team, server, proxy, settings)."""
-    team = launch.team()
-    tls, trusted = server_tls(tmp_path, certificate_authority(), ("keys.test", "localhost"))
+    team = launch.team(keys=[FIRST])
+    tls, trusted = certificate
     server = FaultServer(team, tls)
     proxy = ConnectProxy({"keys.test": ("127.0.0.1", server.port)})
     yield team, server, proxy, {"keys_url": "https://keys.test/keys", "ca_file": trusted}
@@ -47,12 +54,12 @@ def test_keys_come_through_the_tunnel_of_a_proxy(launch, behind, name):
     assert status(gateway, team.mint(iss=ISSUER)) == 200
     assert proxy.asked[0].startswith(b"CONNECT keys.test:443 HTTP/1.1\r\n") and b"Host: keys.test:443\r\n" in proxy.asked[0]
     assert server.heads[0].startswith(b"GET /keys HTTP/1.1\r\nHost: keys.test\r\n")
-    team.keys.append(Key())
+    team.keys.append(SECOND)
     reload(gateway)
     eventually(lambda: status(gateway, team.mint(iss=ISSUER)) == 200, "a second time, too")
 
 
-def test_the_server_behind_a_proxy_must_prove_its_name(launch, behind, tmp_path):
+def test_the_server_behind_a_proxy_must_prove_its_name(launch, behind):
     team, server, proxy, settings = behind
     proxy.names["other.test"] = ("127.0.0.1", server.port)
     gateway = launch.gateway(
@@ -114,14 +121,14 @@ def replace(path, text):
 
 
 def test_a_file_is_read_again_when_it_changes(launch, tmp_path):
-    team = launch.team()
+    team = launch.team(keys=[FIRST])
     keys = tmp_path / "keys.json"
     keys.write_text(json.dumps({"keys": [team.key.jwk]}))
     gateway = launch.gateway(ISSUER, keys_url=f"file:{keys}", state_dir=tmp_path / "state")
     old = team.mint(iss=ISSUER)
     assert status(gateway, old) == 200
     # Renamed over, written in place, and reached by a link, as Kubernetes does it.
-    first, second, third = Key(), Key(), Key()
+    first, second, third = SECOND, THIRD, FOURTH
     replace(keys, json.dumps({"keys": [first.jwk]}))
     eventually(lambda: status(gateway, team.mint(key=first, iss=ISSUER)) == 200, "the renamed file is read")
     assert status(gateway, old) == 401, "the key that left is worth nothing"
@@ -158,7 +165,7 @@ FAKETIME = next(iter(glob.glob("/usr/lib/*/faketime/libfaketime.so.1")), None)
 @pytest.mark.skipif(FAKETIME is None, reason="no libfaketime")
 @pytest.mark.skipif(SANITIZED, reason="sanitizers take no preloaded library")
 def test_verdicts_follow_the_wall_clock_and_refreshes_the_monotonic_one(launch, tmp_path):
-    team = launch.team()
+    team = launch.team(keys=[FIRST])
     clock = tmp_path / "clock"
 
     def step(offset):

@@ -46,6 +46,17 @@ import Testing
     try house.end()
   }
 
+  @Test func `of those that come together the first makes room for the last`() throws {
+    let house = try ServerHarness(budget: ConnectionBudget(limit: 2))
+    let clients = [try TestClient(house.port), try TestClient(house.port), try TestClient(house.port)]
+    try house.turn(until: "accepted") { house.handler.opened == 3 }
+    for _ in 0..<10 { house.loop.turn() }
+    for client in clients { client.receive() }
+    #expect(clients.map(\.hasEnded) == [true, false, false])
+    for client in clients { client.close() }
+    try house.end()
+  }
+
   @Test func `when nobody is idle the new one gets 503 and a close`() throws {
     let house = try ServerHarness(budget: ConnectionBudget(limit: 2))
     for _ in 0..<2 {

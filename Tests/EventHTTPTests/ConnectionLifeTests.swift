@@ -200,6 +200,11 @@ import Testing
     }
     #expect(stuck.unsent.count <= house.server.limits.wireBytes + 4096)
     #expect(stuck.staged.count <= 64 * 1024)
+    // Nor does the kernel: left to itself it would grow the socket's buffer to megabytes.
+    var buffer: Int32 = 0
+    var size = socklen_t(MemoryLayout<Int32>.size)
+    #expect(unsafe getsockopt(stuck.descriptor, SOL_SOCKET, SO_SNDBUF, &buffer, &size) == 0)
+    #expect((1...262_144).contains(buffer))
     let answered = house.handler.answered
     // Once it reads, it gets them all, in whole.
     try house.turn(until: "read") {

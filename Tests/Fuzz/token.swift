@@ -23,9 +23,13 @@ private let keys: KeySet = {
 private final class State: @unchecked Sendable {
   var reader = TokenReader()
   var verifier: SignatureVerifier
-  let judge = Judge(Expectations(issuer: issuer, require: .any))
+  let expectations = Expectations(issuer: issuer, require: .any)
+  let judge: Judge
 
-  init(_ verifier: consuming SignatureVerifier) { self.verifier = verifier }
+  init(_ verifier: consuming SignatureVerifier) {
+    self.verifier = verifier
+    judge = Judge(expectations)
+  }
 
   func judge(_ token: [UInt8]) {
     let form = reader.read(token.span)
@@ -43,10 +47,11 @@ private final class State: @unchecked Sendable {
       precondition(reader.signingInput.upperBound < token.count)
       if let expires = reader.expiresFloored { precondition(expires >= 0 && expires < 1 << 53) }
     }
-    let reason = reader.check(judge.expectations, audience: audience.span, now: 1_700_000_000)
+    let reason = reader.check(expectations, audience: audience.span, now: 1_700_000_000)
     if reason == nil { precondition(reader.kind != nil && reader.expires != nil) }
     let verdict = judge.verdict(
-      token: token.span, audience: audience.span, now: 1_700_000_000, keys: keys, reader: &reader, verifier: &verifier)
+      token: token.span, audience: audience.span, now: 1_700_000_000, keys: [keys], reader: &reader, verifier: &verifier
+    )
     precondition(verdict != .allowed, "a forgery")
     if let form { precondition(verdict == .denied(form), "one token, two verdicts") }
   }

@@ -52,6 +52,21 @@ import Token
     #expect(abs(number - expected) <= 16 * expected.ulp, "\(number)")
   }
 
+  @Test func `a number of any length is read to its last digit and not past it`() throws {
+    for count in 0..<60 {
+      let zeros = String(repeating: "0", count: count)
+      let nines = String(repeating: "9", count: count)
+      for text in [
+        "1\(zeros)", "1.5\(zeros)", "0.\(zeros)5", "1\(nines)", "1.\(nines)5", "12345678901234567890\(zeros)",
+        "1234567890123456789.5\(zeros)", "1\(zeros).5", "1\(nines)e-\(count)", "7\(zeros)e1", "-1\(zeros)1",
+      ] {
+        let expected = try #require(Double(text))
+        let number = try #require(Self.number(text))
+        #expect(abs(number - expected) <= 16 * expected.ulp, "\(text)")
+      }
+    }
+  }
+
   @Test func `what is no number has no value`() {
     for text in [#""1""#, "null", "true", "[1]", "{}"] { #expect(Self.number(text) == nil) }
   }

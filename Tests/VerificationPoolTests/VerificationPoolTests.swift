@@ -77,22 +77,33 @@ import VerificationPool
       Issue.record("not queued")
       return
     }
-    var joined: [Int] = [0]
-    for loop in 1..<3 {
-      switch try submit(one, to: pool, loop: loop) {
-      case .joined(let other):
-        #expect(other == cell)
-        joined.append(loop)
-      // The worker was quicker, and the cell is not given back yet.
-      case .full: break
-      case .queued: Issue.record("verified twice")
-      }
-    }
-    for loop in joined {
+    // Whether the worker is done by now or not: a cell that was not given back is joined.
+    for loop in 1..<3 { #expect(try submit(one, to: pool, loop: loop) == .joined(cell: cell)) }
+    for loop in 0..<3 {
       #expect(finished(1, of: pool, loop: loop, woken: woken[loop]) == [cell])
       #expect(pool.finished(cell).isGenuine)
-      pool.release(cell, loop: loop)
     }
+    for loop in 0..<3 { pool.release(cell, loop: loop) }
+    #expect(try submit(one, to: pool, loop: 1) == .queued(cell: cell))
+    #expect(finished(1, of: pool, loop: 1, woken: woken[1]) == [cell])
+  }
+
+  @Test func `a verification that is finished and not given back is joined, by its loop and by others`() throws {
+    let woken = (0..<2).map { _ in DispatchSemaphore(value: 0) }
+    let pool = VerificationPool(cells: 1, workers: 1, wake: woken.map { one in { one.signal() } })
+    let one = try token()
+    guard case .queued(let cell) = try submit(one, to: pool, loop: 0) else {
+      Issue.record("not queued")
+      return
+    }
+    try #require(woken[0].wait(timeout: .now() + 20) == .success)
+    // Loop 0 has been called and has not looked yet; loop 1 comes late.
+    #expect(try submit(one, to: pool, loop: 0) == .joined(cell: cell))
+    #expect(try submit(one, to: pool, loop: 1) == .joined(cell: cell))
+    var list: [Int] = []
+    pool.takeFinished(loop: 0, into: &list)
+    #expect(list == [cell])
+    #expect(finished(1, of: pool, loop: 1, woken: woken[1]) == [cell])
   }
 
   @Test func `a pool without a free cell says so, and takes more when one is given back`() throws {
@@ -133,6 +144,7 @@ import VerificationPool
       }
       switch try submit(tokens[round % 16], to: pool) {
       case .queued: under += 1
+      // The loop gets one cell for all that wait for it.
       case .joined: done += 1
       case .full: Issue.record("full with \(under) under way")
       }

@@ -36,14 +36,15 @@ struct Workshop {
   var header: String { "{\"alg\":\"RS256\",\"kid\":\"\(team.current.kid)\",\"typ\":\"JWT\"}" }
 
   /// The claims of a user, some replaced by their JSON.
-  func claims(_ changes: [String: String] = [:], extra: String = "") -> String {
+  func claims(_ changes: [String: String] = [:], without absent: String? = nil, extra: String = "") -> String {
     let usual: [(String, String)] = [
       ("aud", "[\"\(Self.audience)\"]"), ("email", "\"someone@example.com\""), ("exp", "\(Self.now + 3600)"),
       ("iat", "\(Self.now)"), ("nbf", "\(Self.now)"), ("iss", "\"\(Self.issuer)\""), ("type", "\"app\""),
       ("identity_nonce", "\"6ei69kawdKzMIAPF\""), ("sub", "\"7335d417-61da-459d-899c-0a01c76a2f94\""),
       ("country", "\"NL\""),
     ]
-    return "{" + usual.map { "\"\($0.0)\":\(changes[$0.0] ?? $0.1)" }.joined(separator: ",") + extra + "}"
+    let present = usual.filter { $0.0 != absent && (absent == nil || $0.0 != "sub") }
+    return "{" + present.map { "\"\($0.0)\":\(changes[$0.0] ?? $0.1)" }.joined(separator: ",") + extra + "}"
   }
 
   func token(header: String? = nil, payload: [UInt8], signature: String? = nil) -> [UInt8] {
@@ -121,6 +122,21 @@ struct Workshop {
       string("a string of mixed characters") { characters.randomElement(using: &$0)! },
       white("white space") { ["  ", "\n", "\t\r\n "].randomElement(using: &$0)! },
       Case(
+        name: "exp with thousands of digits", reason: .signature,
+        tokens: [
+          token(["exp": "\(Self.now + 3600)." + String(repeating: "0", count: 5400) + "1"], signature: shortSignature)
+        ]),
+      Case(
+        name: "a common_name of escapes", reason: .identity,
+        tokens: [
+          largestToken(open: ",\"common_name\":\"", close: "\"", separator: "", without: "email") { "\\u0041\\n" }
+        ]),
+      Case(
+        name: "a name of mixed characters", reason: .signature,
+        tokens: (0..<32).map { _ in
+          largestToken(open: ",\"", close: "\":1", separator: "") { characters.randomElement(using: &generator)! }
+        }),
+      Case(
         name: "one long number", reason: .signature,
         tokens: [
           largestToken(open: ",\"x\":1", close: "", separator: "") { "7" }
@@ -140,11 +156,12 @@ struct Workshop {
 
   /// The usual claims and one more member, filled with as many pieces as the largest token holds.
   private func largestToken(
-    open: String = ",\"x\":[", close: String = "]", separator: String = ",", _ piece: () -> String
+    open: String = ",\"x\":[", close: String = "]", separator: String = ",", without absent: String? = nil,
+    _ piece: () -> String
   ) -> [UInt8] {
     let room = (Self.largest - Base64URLEncoding.encode(header.utf8).utf8.count - shortSignature.utf8.count - 2) / 4 * 3
     var extra = Array(open.utf8)
-    let fixed = claims().utf8.count + close.utf8.count
+    let fixed = claims(without: absent).utf8.count + close.utf8.count
     var isFirst = true
     while true {
       let next = Array(((isFirst ? "" : separator) + piece()).utf8)
@@ -152,7 +169,7 @@ struct Workshop {
       extra += next
       isFirst = false
     }
-    let payload = claims(extra: String(decoding: extra, as: UTF8.self) + close)
+    let payload = claims(without: absent, extra: String(decoding: extra, as: UTF8.self) + close)
     return token(payload: Array(payload.utf8), signature: shortSignature)
   }
 }

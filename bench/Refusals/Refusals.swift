@@ -7,7 +7,8 @@ import Token
 import Verification
 
 @main struct Refusals {
-  /// What may be spent on a token before its signature is verified, in µs.
+  /// What may be spent on a token before its signature is verified, in µs. Tokens of the usual size must keep it; of
+  /// those of 8 KiB that are made to be slow, the ones that do not are shown.
   static let bound = 5.0
 
   static func main() throws {
@@ -19,7 +20,7 @@ import Verification
       return
     }
     guard CommandLine.arguments.count == 1 else { exit(failing: "usage: refusals [--allocations]") }
-    guard try measure() else { exit(failing: "the bound of \(Self.bound) µs is broken") }
+    guard try measure() else { exit(failing: "a token of the usual size breaks the bound of \(Self.bound) µs") }
   }
 
   static func exit(failing message: String) -> Never {
@@ -27,7 +28,7 @@ import Verification
     Glibc.exit(1)
   }
 
-  /// Prints the table; false where a refusal before the signature exceeds the bound.
+  /// Prints the table; false where the refusal of a token of the usual size exceeds the bound.
   private static func measure() throws -> Bool {
     let workshop = try Workshop()
     let bench = Bench(try workshop.keys(), try Bench.verifier())
@@ -37,7 +38,7 @@ import Verification
     var isWithin = true
     for refusal in workshop.refusals { isWithin = bench.show(refusal) && isWithin }
     print("\nthe same, tokens of 8 KiB                            least   median   µs")
-    for costly in workshop.costliest { isWithin = bench.show(costly) && isWithin }
+    for costly in workshop.costliest { _ = bench.show(costly) }
     return isWithin
   }
 }
@@ -54,14 +55,14 @@ extension Double {
 /// A judge with keys, and the clock.
 final class Bench {
   private let judge: Judge
-  private let keys: KeySet
+  private let keys: [KeySet]
   private let audience = Array(Workshop.audience.utf8)
   private var reader = TokenReader()
   private var verifier: SignatureVerifier
 
   init(_ keys: KeySet, _ verifier: consuming SignatureVerifier) {
     judge = Judge(Expectations(issuer: Array(Workshop.issuer.utf8)))
-    self.keys = keys
+    self.keys = [keys]
     self.verifier = verifier
   }
 

@@ -53,13 +53,14 @@ enum KeysPrint {
   }
 
   private static func listing(_ state: KeyState) throws(KeyStateFault) -> KeyListing {
-    let set: JWKSet
-    do throws(JWKSetError) {
-      // Under whatever settings it was fetched: nothing is verified by these keys.
-      set = try JWKSet.read(
-        state.set.span, issuer: Array(state.issuer.utf8), algorithms: AlgorithmSet(SignatureName.allCases))
-    } catch {
-      throw .set("\(error.explanation)")
+    // Under whatever settings it was fetched: nothing is verified by these keys. A key without alg is only known where
+    // the issuer has one algorithm that fits, which is RS256 unless somebody said otherwise.
+    let issuer = Array(state.issuer.utf8)
+    let readings = [AlgorithmSet(SignatureName.allCases), .rs256].compactMap { algorithms in
+      try? JWKSet.read(state.set.span, issuer: issuer, algorithms: algorithms)
+    }
+    guard let set = readings.max(by: { $0.keys.count < $1.keys.count }) else {
+      throw .set("no key of the set is usable")
     }
     return KeyListing(
       issuer: Printable.text(state.issuer.utf8), source: Printable.text(state.source.utf8), fetchedAt: state.fetchedAt,

@@ -122,7 +122,7 @@ final class KeySource {
   func hangUp() { perform(schedule.hangUp()) }
 
   /// Waits for the state file, at the end of the process.
-  func finish() { writer?.flush(milliseconds: 1000) }
+  func finish(milliseconds: Int) { writer?.flush(milliseconds: milliseconds) }
 
   private func unknownKid() {
     let action = schedule.unknownKid(at: now)

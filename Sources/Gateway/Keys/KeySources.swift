@@ -62,9 +62,9 @@ final class KeySources {
     for source in sources { source.hangUp() }
   }
 
-  /// At the end of the process.
+  /// At the end of the process: waits for state files, a second at most over all of them.
   func finish() {
-    for source in sources { source.finish() }
+    for source in sources { source.finish(milliseconds: 1000 / sources.count) }
   }
 
   private func lookAtClock() {

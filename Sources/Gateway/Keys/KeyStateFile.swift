@@ -5,7 +5,7 @@
 import Dispatch
 import EventHTTP
 import Glibc
-import Synchronization
+import Locking
 import Verification
 
 /// Where an issuer's last good set is kept. Any thread; calls block on the disk.
@@ -121,7 +121,7 @@ struct KeyStateFile: Sendable {
 final class KeyStateWriter: Sendable {
   private let file: KeyStateFile
   private let queue = DispatchQueue(label: "key-state")
-  private let waiting = Mutex<[UInt8]?>(nil)
+  private let waiting = Locked<[UInt8]?>(nil)
   private let done: @Sendable (KeyStateFault?) -> Void
 
   /// - Parameter done: how each write ended; called on the writer's thread.
