@@ -151,7 +151,7 @@ def plots(result, folder=BENCH / "plots"):
                 [r["row"] for r in rows], [r[key]["median"] for r in rows],
                 xerr=[[r[key]["median"] - r[key]["min"] for r in rows], [r[key]["max"] - r[key]["median"] for r in rows]],
                 color=["#d2541b" if r["row"] == "gateway" else "#8aa0b4" for r in rows], error_kw={"lw": 0.8})
-            axis.bar_label(bars, fmt="%.3g", padding=4, fontsize=7)
+            axis.bar_label(bars, fmt=lambda v: f"{v:.1f}" if v < 100 else f"{v:,.0f}", padding=4, fontsize=7)
             axis.set_xscale("log")
             axis.margins(x=0.2)
             axis.set_title(f"({workload}) {workloads.ALL[workload][0]}", fontsize=9)

@@ -14,10 +14,6 @@ public struct TokenReader: ~Copyable, Sendable {
   public static let maximumHeaderLength = 1024
   /// The longest `kid`, in bytes once unescaped.
   public static let maximumKeyIdentifierLength = 256
-  /// The most JSON values of a payload, names of members counted with them; a header has no room for so many.
-  ///
-  /// A token of Access has about 25. Each value costs more than its bytes do, and 8 KiB could hold 3000 of them.
-  public static let maximumValues = 512
 
   /// The nodes of the claims that are looked at; nil where the payload has no such member.
   struct Claims {
@@ -61,12 +57,13 @@ public struct TokenReader: ~Copyable, Sendable {
   /// The bytes of the token that the signature is made over: from its start up to the second dot.
   public private(set) var signingInput: Range<Int> = 0..<0
 
-  /// Allocates all memory: about 30 KiB.
+  /// Allocates all memory: about 70 KiB.
   public init() {
     headerBytes = Array(repeating: 0, count: Self.maximumHeaderLength / 4 * 3)
     header = JSONDocument(nodeCapacity: Self.maximumHeaderLength / 4 * 3 / 2 + 1)
     payloadBytes = Array(repeating: 0, count: Self.maximumTokenLength / 4 * 3)
-    payload = JSONDocument(nodeCapacity: Self.maximumValues)
+    // A value takes a byte and a separator at least, so every payload fits.
+    payload = JSONDocument(nodeCapacity: Self.maximumTokenLength / 4 * 3 / 2 + 1)
     signatureBytes = Array(repeating: 0, count: Self.maximumTokenLength / 4 * 3)
     keyIdentifierBytes = Array(repeating: 0, count: Self.maximumKeyIdentifierLength)
   }

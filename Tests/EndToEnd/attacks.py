@@ -169,7 +169,6 @@ def texts(forge, add):
         ]:
             add(f"{part}: {name}", "malformed", member(text))
     add("payload: 2900 levels", "malformed", forge.token(None, forge.claims('"x":' + "[" * 2900)))
-    add("payload: 513 values", "malformed", forge.token(None, forge.claims('"x":[' + ",".join("0" * 500) + "]")))
     twin = {"exp": str(forge.now + 9999), "aud": json.dumps(AUD), "iss": json.dumps(forge.team.issuer),
             "email": '"root@example.com"'}
     for name, value in twin.items():
