@@ -112,7 +112,7 @@ extension HTTPServer {
     wire.append(contentsOf: reply.fieldLines)
     let body = pending.withBody && !reply.body.isEmpty ? unsafe evbuffer_new() : nil
     defer { if let body = unsafe body { unsafe evbuffer_free(body) } }
-    guard unsafe addFieldLines(wire, to: headers),
+    guard unsafe addFieldLinesOnWire(to: headers),
       unsafe body == nil || evbuffer_add(body, reply.body, reply.body.count) == 0
     else { return close(connection) }
     move(connection, to: writing)
@@ -135,12 +135,12 @@ extension HTTPServer {
     }
   }
 
-  /// Gives evhttp each field line as name and value. False when it refuses one.
-  private func addFieldLines(_ lines: [UInt8], to headers: UnsafeMutablePointer<evkeyvalq>?) -> Bool {
-    var text = lines
+  /// Gives evhttp each field line that stands on the wire's buffer as name and value, which are taken apart in place: no
+  /// copy, so no allocation. False when it refuses one.
+  private func addFieldLinesOnWire(to headers: UnsafeMutablePointer<evkeyvalq>?) -> Bool {
     var added = true
     var start = 0
-    unsafe text.withUnsafeMutableBufferPointer { buffer in
+    unsafe wire.withUnsafeMutableBufferPointer { buffer in
       var at = 0
       var colon = -1
       while at < buffer.count {
@@ -161,7 +161,7 @@ extension HTTPServer {
         at += 1
       }
     }
-    return added && start == lines.count
+    return added && start == wire.count
   }
 
   private static let contentLength = Array("Content-Length: ".utf8)
