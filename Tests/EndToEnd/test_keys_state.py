@@ -255,6 +255,43 @@ def test_a_full_disk_leaves_the_old_file_and_serving_goes_on(launch, tmp_path):
         subprocess.run(["umount", "-l", disk], check=False)
 
 
+FAILING_DISK = """
+#include <errno.h>
+#include <unistd.h>
+/* A disk that fails while the file FAULT is there: data that was written can't be made to stay. */
+int fsync(int descriptor) {
+  (void)descriptor;
+  if (access(FAULT, F_OK) == 0) { errno = EIO; return -1; }
+  return 0;
+}
+"""
+
+
+@pytest.mark.skipif(SANITIZED, reason="the sanitizer must be loaded before any other library")
+def test_an_input_output_error_leaves_the_old_file_and_serving_goes_on(launch, tmp_path):
+    compiler = shutil.which("clang") or shutil.which("cc")
+    if compiler is None:
+        pytest.skip("no C compiler to make a failing disk with")
+    fault, library, source = tmp_path / "fault", tmp_path / "disk.so", tmp_path / "disk.c"
+    source.write_text(FAILING_DISK)
+    subprocess.run([compiler, "-shared", "-fPIC", f'-DFAULT="{fault}"', "-o", library, source], check=True)
+    state = tmp_path / "state"
+    team = launch.team(keys=[FIRST])
+    gateway = launch.gateway(team.issuer, state_dir=state, env={**os.environ, "LD_PRELOAD": str(library)})
+    path = state / state_name(team.issuer)
+    eventually(path.exists, "the state is written")
+    before = path.read_bytes()
+    fault.touch()
+    reload(gateway)
+    serves_without_writing(launch, team, gateway)
+    assert "Input/output error" in gateway.log()
+    assert path.read_bytes() == before
+    assert [entry.name for entry in state.iterdir()] == [path.name], "no half-written file stays"
+    fault.unlink()
+    reload(gateway)
+    eventually(lambda: path.read_bytes() != before, "writing works again")
+
+
 def test_kill_9_at_any_moment_leaves_the_file_whole(launch, tmp_path):
     team = launch.team(keys=[FIRST])
     folder = tmp_path / "state"
