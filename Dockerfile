@@ -13,6 +13,7 @@ WORKDIR /src
 COPY Package.swift ./
 COPY Sources Sources
 COPY Tests Tests
+COPY bench/Refusals bench/Refusals
 # The Swift library goes into the binary, so the second stage needs no Swift.
 RUN swift build -c release --static-swift-stdlib --product access-gateway \
     && install -D -m 0755 "$(swift build -c release --static-swift-stdlib --show-bin-path)/access-gateway" /out/access-gateway \
