@@ -35,8 +35,6 @@ import HTTPSyntax
   var unsent: [UInt8] = []
   /// Close after what is being written.
   var closesAfterReply = false
-  /// No request has been answered on it yet.
-  var isFresh = true
   /// Bytes thrown away since the write side was shut.
   var swallowed = 0
   /// The gate's own event on the socket; libevent's read nothing.

@@ -46,7 +46,7 @@ extension HTTPServer {
     }
     // The bytes stay as they are while they are looked at: only this function writes there, and it is not re-entered.
     let bytes = unsafe UnsafeBufferPointer(start: input.baseAddress, count: count).span
-    if connection.isFresh { isSilentNoMore(connection) }
+    isSilentNoMore(connection)
     switch connection.state {
     case .idle:
       let consumed = answerHeads(connection, bytes)
@@ -110,7 +110,6 @@ extension HTTPServer {
     let exchange = exchanges.peek()
     let decision = handler.answer(
       head, bytes, arrival: Clock.monotonicNanoseconds, exchange: exchange, into: &reply)
-    connection.isFresh = false
     let closes = !head.persistent || head.announcesBody || isDraining
     switch decision {
     case .reply:
