@@ -12,6 +12,8 @@ import HTTPSyntax
     case idle
     /// A part of a head is staged.
     case partial
+    /// Whole heads are staged, beyond what one connection gets in a turn of the loop; nothing is read meanwhile.
+    case yielding
     /// A request waits for its handler; evhttp holds the stub.
     case waiting
     /// A reply is on its way through evhttp, or is stuck at a full socket; no new request is looked at.
@@ -39,6 +41,8 @@ import HTTPSyntax
   var swallowed = 0
   /// The gate's own event on the socket; libevent's read nothing.
   var reading: OpaquePointer?
+  /// The last read held more than one head: what comes next waits for a turn (`HTTPServer.takeTurn`).
+  var isPipelining = false
   /// The client has closed its side.
   var hasEnded = false
   /// Watches the descriptor while a reply is stuck.
@@ -49,6 +53,7 @@ import HTTPSyntax
   // ConnectionList's alone.
   var deadlineLinks = ConnectionLinks()
   var silentLinks = ConnectionLinks()
+  var turnLinks = ConnectionLinks()
   var deadline: Int64 = 0
 
   /// The list whose timeout runs.
@@ -72,7 +77,7 @@ import HTTPSyntax
 /// The links are unretained: a connection leaves its lists before the server releases it (`HTTPServer.forget`).
 @safe final class ConnectionList {
   /// A connection may stand in one list of each kind.
-  enum Kind { case deadline, silent }
+  enum Kind { case deadline, silent, turn }
 
   let timeout: Int64
   private let kind: Kind
@@ -96,7 +101,7 @@ import HTTPSyntax
     append(connection)
   }
 
-  /// Appends one whose deadline runs already and is no earlier than the last one's.
+  /// Appends one whose deadline runs already and is no earlier than the last one's, or one to a list without deadlines.
   func append(_ connection: Connection) {
     let link = unsafe Unmanaged.passUnretained(connection)
     withLinks(of: connection) {
@@ -138,6 +143,7 @@ import HTTPSyntax
     switch kind {
     case .deadline: body(&connection.deadlineLinks)
     case .silent: body(&connection.silentLinks)
+    case .turn: body(&connection.turnLinks)
     }
   }
 

@@ -45,8 +45,8 @@ public struct SystemError: Error, CustomStringConvertible, Sendable {
   /// Runs until `stop`. Call on the thread that owns the loop.
   public func run() { _ = unsafe event_base_loop(base, EVLOOP_NO_EXIT_ON_EMPTY) }
 
-  /// Runs the callbacks that are due now, and returns.
-  func turn() { _ = unsafe event_base_loop(base, EVLOOP_NONBLOCK) }
+  /// Looks once at what is ready, runs its callbacks, and returns.
+  func turn() { _ = unsafe event_base_loop(base, EVLOOP_ONCE | EVLOOP_NONBLOCK) }
 
   /// Ends `run` after the callbacks that are due. Call on the loop's thread.
   public func stop() { _ = unsafe event_base_loopbreak(base) }

@@ -39,6 +39,15 @@ extension HTTPServer {
 
   /// The socket has bytes, has ended, or has failed.
   private func readable(_ connection: Connection) {
+    if connection.isPipelining, connection.state == .idle || connection.state == .partial {
+      awaitTurn(connection)
+    } else {
+      read(connection, share: 1)
+    }
+  }
+
+  /// - Parameter share: how many heads may be answered now.
+  private func read(_ connection: Connection, share: Int) {
     let count = unsafe recv(connection.descriptor, input.baseAddress, input.count, 0)
     guard count > 0 else {
       if count < 0 && (errno == EAGAIN || errno == EINTR) { return }
@@ -49,13 +58,13 @@ extension HTTPServer {
     isSilentNoMore(connection)
     switch connection.state {
     case .idle:
-      let consumed = answerHeads(connection, bytes)
+      let consumed = answerHeads(connection, bytes, share: share)
       if consumed < count { stage(connection, bytes.extracting(consumed..<count)) }
       handInStub(connection)
     case .partial:
       connection.staged.append(copying: bytes)
-      answerStaged(connection)
-    case .waiting, .replying:
+      answerStaged(connection, share: share)
+    case .yielding, .waiting, .replying:
       connection.staged.append(copying: bytes)
       // A client that goes on sending while its reply is on the way waits in the kernel from here on.
       if connection.staged.count > limits.head.maxHeadBytes { pauseReading(connection) }
@@ -75,12 +84,52 @@ extension HTTPServer {
     pauseReading(connection)
   }
 
-  /// Answers the heads that stand in `bytes`, one after the other, until the bytes end or a request must wait.
-  /// Returns how many bytes are done with.
-  private func answerHeads(_ connection: Connection, _ bytes: Span<UInt8>) -> Int {
+  // MARK: - Turns
+
+  // Whoever asks one thing at a time is answered at once. Who pipelines gets one head at once and the rest in turns, one
+  // connection's `headsATurn` in a turn of the loop: so a crowd that sends as much as it can keeps nobody else waiting for
+  // longer than that.
+
+  /// Nothing more is read from a connection until it has had its turn.
+  private func awaitTurn(_ connection: Connection) {
+    guard connection.turnLinks.list == nil else { return }
+    pauseReading(connection)
+    turns.append(connection)
+    if turns.count == 1 { nextTurn?.schedule(afterMilliseconds: 0) }
+  }
+
+  /// One connection's turn, once in a turn of the loop.
+  func takeTurn() {
+    guard let connection = turns.first else { return }
+    turns.remove(connection)
+    connection.isPipelining = false
+    resumeReading(connection)
+    if connection.state == .yielding {
+      connection.state = .idle
+      answerWhatIsStaged(connection, share: limits.headsATurn)
+      closeIfEnded(connection)
+    } else {
+      read(connection, share: limits.headsATurn)
+    }
+    if turns.count > 0 { nextTurn?.schedule(afterMilliseconds: 0) }
+  }
+
+  /// The rest of a head will never come, and neither will another.
+  private func closeIfEnded(_ connection: Connection) {
+    if connection.hasEnded, connection.state == .idle || connection.state == .partial { close(connection) }
+  }
+
+  /// Answers the heads that stand in `bytes`, one after the other, until the bytes end, a request must wait, or the
+  /// connection has had its share. Returns how many bytes are done with.
+  private func answerHeads(_ connection: Connection, _ bytes: Span<UInt8>, share: Int) -> Int {
     wire.removeAll(keepingCapacity: true)
     var done = 0
+    var left = share
     while done < bytes.count, connection.state == .idle, !connection.closesAfterReply {
+      guard left > 0 else {
+        connection.state = .yielding
+        break
+      }
       switch head.parse(bytes.extracting(done..<bytes.count), limits: limits.head) {
       case .incomplete:
         flush(connection)
@@ -92,6 +141,7 @@ extension HTTPServer {
       case .complete:
         answerHead(connection, bytes.extracting(done..<done + head.length))
         done += head.length
+        left -= 1
         if wire.count >= limits.wireBytes, connection.state == .idle, !connection.closesAfterReply {
           flush(connection)
           wire.removeAll(keepingCapacity: true)
@@ -127,10 +177,18 @@ extension HTTPServer {
     }
   }
 
-  /// Keeps the beginning of a head, or what follows a waiting request.
+  /// Keeps the beginning of a head, or what follows a waiting request or a turn.
   private func stage(_ connection: Connection, _ bytes: Span<UInt8>) {
     connection.staged.append(copying: bytes)
-    if connection.state == .idle { awaitRest(connection) }
+    switch connection.state {
+    case .idle: awaitRest(connection)
+    case .yielding:
+      connection.isPipelining = true
+      // Not idle, and no deadline: what is late here is the server.
+      move(connection, to: nil)
+      awaitTurn(connection)
+    case .partial, .waiting, .replying, .lingering, .closing: break
+    }
   }
 
   /// The staged bytes are the beginning of a head: its deadline runs, and its scan starts.
@@ -143,16 +201,16 @@ extension HTTPServer {
   }
 
   /// More bytes of a head are staged.
-  private func answerStaged(_ connection: Connection) {
+  private func answerStaged(_ connection: Connection, share: Int) {
     guard scanStaged(connection) else { return }
     connection.state = .idle
-    answerWhatIsStaged(connection)
+    answerWhatIsStaged(connection, share: share)
   }
 
-  private func answerWhatIsStaged(_ connection: Connection) {
+  private func answerWhatIsStaged(_ connection: Connection, share: Int) {
     let bytes = connection.staged
     connection.staged = []
-    let consumed = answerHeads(connection, bytes.span)
+    let consumed = answerHeads(connection, bytes.span, share: share)
     if consumed < bytes.count { stage(connection, bytes.span.extracting(consumed..<bytes.count)) }
     handInStub(connection)
   }
@@ -186,12 +244,11 @@ extension HTTPServer {
     move(connection, to: idle)
     resumeReading(connection)
     if !connection.staged.isEmpty {
-      answerWhatIsStaged(connection)
+      answerWhatIsStaged(connection, share: 1)
     } else if isDraining {
       close(connection)
     }
-    // The rest of a head will never come, and neither will another.
-    if connection.hasEnded, connection.state == .idle || connection.state == .partial { close(connection) }
+    closeIfEnded(connection)
   }
 
   /// Lets evhttp carry a request that waits. Its input's end is frozen outside of a read, and its callback must be run.

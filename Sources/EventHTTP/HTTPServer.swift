@@ -59,6 +59,8 @@ public struct ServerLimits: Sendable {
   /// Bytes of replies to pipelined requests that are put together before they are sent: what a client that reads none
   /// can make the server keep.
   public var wireBytes = 16_384
+  /// Heads that one connection may have answered in a turn of the loop.
+  public var headsATurn = 16
   /// Connections beyond the bound that may linger over their 503.
   public var refusedAtOnce = 64
   /// On drain, how long idle connections are left open, so that a request that is on its way to one is answered.
@@ -87,7 +89,7 @@ public struct ServerLimits: Sendable {
   var stubbed: Connection?
   var exchanges = ExchangeTable()
   /// Where sockets are read into: one buffer for all connections, since each read is judged or staged at once.
-  let input = UnsafeMutableBufferPointer<UInt8>.allocate(capacity: 64 * 1024)
+  let input = UnsafeMutableBufferPointer<UInt8>.allocate(capacity: 32 * 1024)
 
   // Deadlines.
   let awaitingHead: ConnectionList
@@ -96,6 +98,9 @@ public struct ServerLimits: Sendable {
   let lingering: ConnectionList
   /// New connections that have sent nothing; they are in `awaitingHead` too.
   let silent: ConnectionList
+  /// Connections that pipeline, in the order in which they get their turns.
+  let turns = ConnectionList(timeout: 0, .turn)
+  var nextTurn: LoopTimer?
   private let ledger: IdleLedger
   /// Idle connections that another loop may have, and that this one does not have any more.
   private var owed = 0
@@ -152,6 +157,7 @@ public struct ServerLimits: Sendable {
       }, context)
     deadlineTimer = LoopTimer(on: loop) { [unowned self] in expire() }
     soon = LoopTimer(on: loop) { [unowned self] in settle() }
+    nextTurn = LoopTimer(on: loop) { [unowned self] in takeTurn() }
     acceptResume = LoopTimer(on: loop) { [unowned self] in
       guard !isDraining else { return }
       for listener in listeners { listener.enable() }
@@ -316,6 +322,7 @@ public struct ServerLimits: Sendable {
 
   private func leaveLists(_ connection: Connection) {
     isSilentNoMore(connection)
+    connection.turnLinks.list?.remove(connection)
     move(connection, to: nil)
   }
 

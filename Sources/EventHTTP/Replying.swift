@@ -12,7 +12,7 @@ extension HTTPServer {
     guard sent >= 0 else { return close(connection) }
     if sent < wire.count {
       connection.unsent = Array(wire[sent...])
-      if connection.state == .idle { connection.state = .replying }
+      if connection.state == .idle || connection.state == .yielding { connection.state = .replying }
       move(connection, to: writing)
       pauseReading(connection)
       watchForWriting(connection)

@@ -153,6 +153,104 @@ import Testing
     try house.end()
   }
 
+  @Test func `who pipelines waits for its turn, and nobody else for it`() throws {
+    var limits = ServerLimits()
+    limits.headsATurn = 4
+    let house = try ServerHarness(limits)
+    let greedy = try house.connect()
+    let good = try house.connect()
+    greedy.send((1...200).map { get("/greedy/\($0)") }.joined())
+    house.loop.turn()
+    #expect(house.handler.answered <= 1 + 4, "one head at once, and one turn's share")
+    good.send(get("/good"))
+    let before = house.handler.answered
+    try house.turn(until: "the good one is answered") {
+      good.receive()
+      return good.replies == 1
+    }
+    #expect(house.handler.answered - before <= 1 + 3 * 4)
+    try house.turn(until: "all are answered") {
+      greedy.receive()
+      return greedy.replies == 200
+    }
+    for number in 2...200 {
+      let earlier = try #require(greedy.received.range(of: "/greedy/\(number - 1)"))
+      #expect(greedy.received[earlier.upperBound...].contains("/greedy/\(number)"))
+    }
+    // Once it asks one thing at a time, it is like everyone else.
+    greedy.send(get("/alone"))
+    try house.turn(until: "read in its turn") { house.handler.answered == 202 }
+    greedy.send(get("/alone"))
+    house.loop.turn()
+    #expect(house.handler.answered == 203)
+    try house.end()
+  }
+
+  @Test func `those who pipeline take turns`() throws {
+    var limits = ServerLimits()
+    limits.headsATurn = 2
+    let house = try ServerHarness(limits)
+    let crowd = try (0..<5).map { _ in try house.connect() }
+    for client in crowd { client.send((1...40).map { get("/\($0)") }.joined()) }
+    try house.turn(until: "half is answered") { house.handler.answered >= 100 }
+    for client in crowd {
+      client.receive()
+      #expect((15...25).contains(client.replies), "nobody is far ahead")
+    }
+    try house.turn(until: "all are answered") {
+      for client in crowd { client.receive() }
+      return crowd.allSatisfy { $0.replies == 40 }
+    }
+    try house.end()
+  }
+
+  @Test(arguments: [1, 3, 4, 5, 17]) func `a connection that ends while it waits for its turn`(heads: Int) throws {
+    var limits = ServerLimits()
+    limits.headsATurn = 2
+    for ending in 0..<4 {
+      let house = try ServerHarness(limits)
+      let client = try house.connect()
+      let text = (1...heads).map { get("/\($0)") }.joined()
+      switch ending {
+      case 0:
+        client.send(text)
+        client.finish()
+      case 1:
+        client.send(text + "GET /part")
+        client.finish()
+      case 2:
+        client.send(text + "nonsense\r\n\r\n" + get("/unheard"))
+      default:
+        client.send(text)
+        house.loop.turn()
+        client.reset()
+      }
+      try house.turn(until: "the end") {
+        if ending < 3 { client.receive() }
+        return ending < 3 ? client.hasEnded : house.server.openConnections == 0
+      }
+      if ending < 3 { #expect(client.replies == heads + (ending == 2 ? 1 : 0), "ending \(ending)") }
+      #expect(!client.received.contains("/unheard"))
+      try house.end()
+    }
+  }
+
+  @Test func `on drain, who waits for its turn is answered once and told to leave`() throws {
+    let house = try ServerHarness()
+    let client = try house.connect()
+    client.send((1...100).map { get("/\($0)") }.joined())
+    house.loop.turn()
+    var isDrained = false
+    house.server.drain { isDrained = true }
+    try house.turn(until: "the end") {
+      client.receive()
+      if client.hasEnded { client.close() }
+      return isDrained
+    }
+    #expect(client.received.components(separatedBy: "Connection: close").count == 2)
+    #expect(client.replies < 100)
+  }
+
   @Test func `a request is answered once, and its name is good once`() throws {
     let house = try ServerHarness()
     let first = try house.connect()

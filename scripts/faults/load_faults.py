@@ -195,12 +195,32 @@ class Crowd:
         self.process.join()
 
 
-def report(name, figures, quiet, strict, more=""):
-    median, p99, count = figures
-    ratio = p99 / quiet[1]
-    print(f"{name:44} {count:6} asked  p50 {median:6.2f} ms  p99 {p99:6.2f} ms  {ratio:5.1f} x quiet  {more}", flush=True)
-    if strict and ratio > 2 and p99 > 2:
-        problems.append(f"{name}: p99 is {ratio:.1f} times the quiet one")
+class Rows:
+    """What is printed and judged: each figure beside the one of a quiet server."""
+
+    def __init__(self, measure_quiet, strict):
+        self.measure_quiet, self.strict = measure_quiet, strict
+        self.quiet = measure_quiet()
+        self.report("quiet", self.quiet)
+
+    def report(self, name, figures, more=""):
+        """How many times the quiet 99th percentile this one is."""
+        median, p99, count = figures
+        ratio = p99 / self.quiet[1]
+        print(f"{name:44} {count:6} asked  p50 {median:6.2f} ms  p99 {p99:6.2f} ms  {ratio:5.1f} x quiet  {more}",
+              flush=True)
+        return ratio
+
+    def hold(self, name, run):
+        """Measures beside a crowd. What is too slow is measured once more, beside a quiet figure of the same minute:
+        the machine's other programs have bad seconds too."""
+        if self.report(name, *run()) <= 2 or not self.strict:
+            return
+        self.quiet = self.measure_quiet()
+        self.report("quiet, again", self.quiet)
+        ratio = self.report(f"{name}, again", *run())
+        if ratio > 2:
+            problems.append(f"{name}: p99 is {ratio:.1f} times the quiet one")
 
 
 def main():
@@ -217,16 +237,9 @@ def main():
     token = issuer.mint("good")
     gateway = Gateway(options.binary, issuer)
     measure(gateway, token, 0.5)
-    quiet = measure(gateway, token, seconds)
-    report("quiet", quiet, quiet, False)
+    rows = Rows(lambda: measure(gateway, token, seconds), strict=not small)
 
-    for name, function, count in [
-        # First, so that no memory is there yet that somebody else has left.
-        ("idle connections", idle, size(10_000)),
-        ("slow heads, a byte a second", slow_heads, size(5_000)),
-        ("opened and dropped, a second", churn, size(2_000)),
-        ("clients that never read", never_reading, size(400)),
-    ]:
+    def beside(function, count):
         before, cpu = gateway.resident, gateway.cpu
         crowd = Crowd(function, gateway.port, count)
         figures = measure(gateway, token, seconds)
@@ -240,28 +253,44 @@ def main():
         else:
             more += f", {grown / 1024:+.1f} MiB"
         crowd.leave()
-        report(f"{count} {name}", figures, quiet, not small, more)
+        return figures, more
+
+    for name, function, count in [
+        # First, so that no memory is there yet that somebody else has left.
+        ("idle connections", idle, size(10_000)),
+        ("slow heads, a byte a second", slow_heads, size(5_000)),
+        ("opened and dropped, a second", churn, size(2_000)),
+        ("clients that never read", never_reading, size(400)),
+    ]:
+        rows.hold(f"{count} {name}", lambda: beside(function, count))
+
+    def under_attack(flag):
+        attack = subprocess.Popen(
+            ["slowhttptest", flag, "-c", str(size(1000)), "-r", str(size(1000)), "-i", "1", "-l",
+             str(int(seconds) + 3), "-u", f"http://127.0.0.1:{gateway.port}{AUTH}"],
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        time.sleep(1)
+        figures = measure(gateway, token, seconds)
+        attack.terminate()
+        attack.wait()
+        return figures, ""
 
     if shutil.which("slowhttptest"):
         for name, flag in [("slow heads", "-H"), ("slow bodies", "-B"), ("slow readers", "-X")]:
-            attack = subprocess.Popen(
-                ["slowhttptest", flag, "-c", str(size(1000)), "-r", str(size(1000)), "-i", "1", "-l",
-                 str(int(seconds) + 3), "-u", f"http://127.0.0.1:{gateway.port}{AUTH}"],
-                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-            time.sleep(1)
-            figures = measure(gateway, token, seconds)
-            attack.terminate()
-            attack.wait()
-            report(f"slowhttptest {flag}, {name}, {size(1000)}", figures, quiet, not small)
+            rows.hold(f"slowhttptest {flag}, {name}, {size(1000)}", lambda: under_attack(flag))
     else:
         print("no slowhttptest here (Debian has it): left out")
 
     lines = len(gateway.metrics().splitlines())
     names = 5_000 if small else 100_000
-    crowd = Crowd(distinct, gateway.port, names)
-    figures = measure(gateway, token, seconds)
-    crowd.process.join(120)
-    report(f"{names} audiences and hosts", figures, quiet, not small)
+
+    def naming():
+        crowd = Crowd(distinct, gateway.port, names)
+        figures = measure(gateway, token, seconds)
+        crowd.process.join(120)
+        return figures, ""
+
+    rows.hold(f"{names} audiences and hosts", naming)
     if len(gateway.metrics().splitlines()) != lines:
         problems.append("the metrics have grown with what requests name")
     deadline = time.monotonic() + 30
@@ -272,7 +301,7 @@ def main():
 
     few = Gateway(options.binary, issuer, descriptors=64)
     crowd = Crowd(never_leaving, few.port, 200)
-    report("ulimit -n 64, 200 silent connections", measure(few, token, seconds), quiet, False)
+    rows.report("ulimit -n 64, 200 silent connections", measure(few, token, seconds))
     crowd.leave()
 
     for problem in problems:
