@@ -13,6 +13,18 @@ import HTTPSyntax
 /// own method, version and persistence are the gate's to know.
 private let stub = Array("GET / HTTP/1.1\r\n\r\n".utf8)
 
+/// What a request is judged and answered with; one a server. Handed down as one `inout`, so that the access to it is
+/// checked once a read and not once a use.
+struct Scratch: ~Copyable {
+  var head = RequestHead()
+  var reply = Reply()
+  var format = WireFormat()
+  /// The bytes of replies that leave next.
+  var wire: [UInt8] = []
+
+  init() { wire.reserveCapacity(4096) }
+}
+
 extension HTTPServer {
   /// Starts reading a connection: evhttp has set it up, and from here on leaves its socket alone.
   func startReading(_ connection: Connection) {
@@ -58,7 +70,7 @@ extension HTTPServer {
     isSilentNoMore(connection)
     switch connection.state {
     case .idle:
-      let consumed = answerHeads(connection, bytes, share: share)
+      let consumed = answerHeads(connection, bytes, share: share, &scratch)
       if consumed < count { stage(connection, bytes.extracting(consumed..<count)) }
       handInStub(connection)
     case .partial:
@@ -121,8 +133,10 @@ extension HTTPServer {
 
   /// Answers the heads that stand in `bytes`, one after the other, until the bytes end, a request must wait, or the
   /// connection has had its share. Returns how many bytes are done with.
-  private func answerHeads(_ connection: Connection, _ bytes: Span<UInt8>, share: Int) -> Int {
-    wire.removeAll(keepingCapacity: true)
+  private func answerHeads(
+    _ connection: Connection, _ bytes: Span<UInt8>, share: Int, _ scratch: inout Scratch
+  ) -> Int {
+    scratch.wire.removeAll(keepingCapacity: true)
     var done = 0
     var left = share
     while done < bytes.count, connection.state == .idle, !connection.closesAfterReply {
@@ -130,46 +144,49 @@ extension HTTPServer {
         connection.state = .yielding
         break
       }
-      switch head.parse(bytes.extracting(done..<bytes.count), limits: limits.head) {
+      switch scratch.head.parse(bytes.extracting(done..<bytes.count), limits: limits.head) {
       case .incomplete:
-        flush(connection)
+        flush(connection, scratch.wire)
         return done
       case .refused(let refusal):
         handler.refused(refusal)
-        appendRefusal(refusal)
+        scratch.appendRefusal(refusal)
         connection.closesAfterReply = true
       case .complete:
-        answerHead(connection, bytes.extracting(done..<done + head.length))
-        done += head.length
+        let length = scratch.head.length
+        answerHead(connection, bytes.extracting(done..<done + length), &scratch)
+        done += length
         left -= 1
-        if wire.count >= limits.wireBytes, connection.state == .idle, !connection.closesAfterReply {
-          flush(connection)
-          wire.removeAll(keepingCapacity: true)
+        if scratch.wire.count >= limits.wireBytes, connection.state == .idle, !connection.closesAfterReply {
+          flush(connection, scratch.wire)
+          scratch.wire.removeAll(keepingCapacity: true)
         }
       }
     }
-    flush(connection)
+    flush(connection, scratch.wire)
     // Behind a last reply nothing is looked at any more.
     return connection.closesAfterReply ? bytes.count : done
   }
 
   /// Asks the handler about the head that was just parsed, and puts its reply on the wire's buffer or the request on
   /// hold.
-  private func answerHead(_ connection: Connection, _ bytes: Span<UInt8>) {
-    reply.reset()
+  private func answerHead(_ connection: Connection, _ bytes: Span<UInt8>, _ scratch: inout Scratch) {
+    scratch.reply.reset()
     let exchange = exchanges.peek()
     let decision = handler.answer(
-      head, bytes, arrival: Clock.monotonicNanoseconds, exchange: exchange, into: &reply)
-    let closes = !head.persistent || head.announcesBody || isDraining
+      scratch.head, bytes, arrival: Clock.monotonicNanoseconds, exchange: exchange, into: &scratch.reply)
+    let closes = !scratch.head.persistent || scratch.head.announcesBody || isDraining
+    let isOld = scratch.head.minorVersion == 0
     switch decision {
     case .reply:
-      format.append(
-        reply, closes ? .close : head.minorVersion == 0 ? .keepAlive : .implied, withBody: !head.isHEAD, to: &wire)
+      scratch.format.append(
+        scratch.reply, closes ? .close : isOld ? .keepAlive : .implied, withBody: !scratch.head.isHEAD,
+        to: &scratch.wire)
       connection.closesAfterReply = closes
     case .wait:
       exchanges.begin(
         exchange, connection,
-        PendingReply(closes: closes, isOldKeepAlive: head.minorVersion == 0, withBody: !head.isHEAD))
+        PendingReply(closes: closes, isOldKeepAlive: isOld, withBody: !scratch.head.isHEAD))
       connection.exchange = exchange.index
       connection.state = .waiting
       stubbed = connection
@@ -210,7 +227,7 @@ extension HTTPServer {
   private func answerWhatIsStaged(_ connection: Connection, share: Int) {
     let bytes = connection.staged
     connection.staged = []
-    let consumed = answerHeads(connection, bytes.span, share: share)
+    let consumed = answerHeads(connection, bytes.span, share: share, &scratch)
     if consumed < bytes.count { stage(connection, bytes.span.extracting(consumed..<bytes.count)) }
     handInStub(connection)
   }

@@ -80,11 +80,8 @@ public struct ServerLimits: Sendable {
   let evhttp: OpaquePointer
   private var listeners: [Listener] = []
 
-  // Scratch of the gate, reused for each request.
-  var head = RequestHead()
-  var reply = Reply()
-  var format = WireFormat()
-  var wire: [UInt8] = []
+  /// Reused for each request.
+  var scratch = Scratch()
   /// The connection whose stub evhttp is about to parse.
   var stubbed: Connection?
   var exchanges = ExchangeTable()
@@ -140,7 +137,6 @@ public struct ServerLimits: Sendable {
     lingering = ConnectionList(timeout: limits.lingerTimeout)
     silent = ConnectionList(timeout: limits.headTimeout, .silent)
     ledger = try IdleLedger()
-    wire.reserveCapacity(4096)
     // Should a byte of ours ever be misread, evhttp has bounds of its own.
     unsafe evhttp_set_max_headers_size(evhttp, 4096)
     unsafe evhttp_set_max_body_size(evhttp, 0)

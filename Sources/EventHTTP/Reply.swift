@@ -39,6 +39,12 @@ extension Array where Element == UInt8 {
     unsafe bytes.withUnsafeBufferPointer { unsafe append(contentsOf: $0) }
   }
 
+  /// Appends CR and LF.
+  fileprivate mutating func appendLineEnd() {
+    append(13)
+    append(10)
+  }
+
   /// Appends the decimal digits of a number that is not negative.
   mutating func append(decimal number: Int) {
     if number >= 10 { append(decimal: number / 10) }
@@ -48,10 +54,10 @@ extension Array where Element == UInt8 {
 
 /// Status lines by code, and the `Date` line of the current second (RFC 9110 section 6.6.1). One a loop.
 struct WireFormat {
-  private static let crlf: [UInt8] = [13, 10]
   private var dateSecond = -1
   private var dateLine: [UInt8] = []
-  private let ok = Array("HTTP/1.1 200 OK\r\n".utf8)
+  /// All that a 200 without a body says before the handler's field lines: the status line, `Date`, `Content-Length`.
+  private var emptyOK: [UInt8] = []
   private let contentLength = Array("Content-Length: ".utf8)
   private let close = Array("Connection: close\r\n".utf8)
   private let keepAlive = Array("Connection: keep-alive\r\n".utf8)
@@ -80,37 +86,58 @@ struct WireFormat {
 
   /// Appends a whole reply to `wire`.
   mutating func append(_ reply: borrowing Reply, _ persistence: Persistence, withBody: Bool, to wire: inout [UInt8]) {
-    if reply.status == 200 {
-      wire.append(contentsOf: ok)
+    readClock()
+    if reply.status == 200, reply.body.isEmpty {
+      wire.append(contentsOf: emptyOK)
     } else {
-      wire.append(contentsOf: "HTTP/1.1 ".utf8)
-      wire.append(decimal: Int(reply.status))
-      wire.append(UInt8(ascii: " "))
-      Self.reason(reply.status).withUTF8Buffer { unsafe wire.append(contentsOf: $0) }
-      wire.append(contentsOf: Self.crlf)
+      Self.appendStatusLine(reply.status, to: &wire)
+      wire.append(contentsOf: dateLine)
+      appendContentLength(reply.body.count, to: &wire)
     }
-    appendDate(to: &wire)
-    wire.append(contentsOf: contentLength)
-    wire.append(decimal: reply.body.count)
-    wire.append(contentsOf: Self.crlf)
     switch persistence {
     case .implied: break
     case .keepAlive: wire.append(contentsOf: keepAlive)
     case .close: wire.append(contentsOf: close)
     }
     wire.append(contentsOf: reply.fieldLines)
-    wire.append(contentsOf: Self.crlf)
+    wire.appendLineEnd()
     if withBody { wire.append(contentsOf: reply.body) }
   }
 
-  /// Appends `Date: …` and CRLF.
-  mutating func appendDate(to wire: inout [UInt8]) {
-    let second = Clock.read(CLOCK_REALTIME_COARSE).tv_sec
-    if second != dateSecond {
-      dateSecond = second
-      format(second)
-    }
+  /// Puts the field lines alone on `wire`, for whoever writes the rest.
+  mutating func writeFieldLines(of reply: borrowing Reply, isOldKeepAlive: Bool, to wire: inout [UInt8]) {
+    readClock()
+    wire.removeAll(keepingCapacity: true)
     wire.append(contentsOf: dateLine)
+    appendContentLength(reply.body.count, to: &wire)
+    if isOldKeepAlive { wire.append(contentsOf: keepAlive) }
+    wire.append(contentsOf: reply.fieldLines)
+  }
+
+  private static func appendStatusLine(_ status: UInt16, to wire: inout [UInt8]) {
+    wire.append(contentsOf: "HTTP/1.1 ".utf8)
+    wire.append(decimal: Int(status))
+    wire.append(UInt8(ascii: " "))
+    reason(status).withUTF8Buffer { unsafe wire.append(contentsOf: $0) }
+    wire.appendLineEnd()
+  }
+
+  private func appendContentLength(_ count: Int, to wire: inout [UInt8]) {
+    wire.append(contentsOf: contentLength)
+    wire.append(decimal: count)
+    wire.appendLineEnd()
+  }
+
+  /// Once a second, what hangs on the time is written anew.
+  private mutating func readClock() {
+    let second = Clock.read(CLOCK_REALTIME_COARSE).tv_sec
+    guard second != dateSecond else { return }
+    dateSecond = second
+    format(second)
+    emptyOK.removeAll(keepingCapacity: true)
+    Self.appendStatusLine(200, to: &emptyOK)
+    emptyOK.append(contentsOf: dateLine)
+    appendContentLength(0, to: &emptyOK)
   }
 
   private mutating func format(_ second: Int) {

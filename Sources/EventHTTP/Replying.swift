@@ -6,8 +6,8 @@ import Glibc
 import HTTPSyntax
 
 extension HTTPServer {
-  /// Sends what stands on the wire's buffer, and moves the connection on: next request, stuck, or its end.
-  func flush(_ connection: Connection) {
+  /// Sends replies, and moves the connection on: next request, stuck, or its end.
+  func flush(_ connection: Connection, _ wire: [UInt8]) {
     let sent = send(connection, wire)
     guard sent >= 0 else { return close(connection) }
     if sent < wire.count {
@@ -46,26 +46,15 @@ extension HTTPServer {
 
   // MARK: - Refusals
 
-  /// Puts a refusal on the wire's buffer: the same literal for everyone, and the connection closes after it.
-  func appendRefusal(_ refusal: Refusal) {
-    reply.reset()
-    reply.status = UInt16(refusal.status)
-    reply.append(fieldLines: Self.plainText)
-    refusal.body.withUTF8Buffer { unsafe reply.append(body: Array($0)) }
-    format.append(reply, .close, withBody: true, to: &wire)
-  }
-
   /// Refuses what a connection sends, outside of a head's own turn.
   func refuse(_ connection: Connection, _ refusal: Refusal) {
-    wire.removeAll(keepingCapacity: true)
-    appendRefusal(refusal)
+    scratch.wire.removeAll(keepingCapacity: true)
+    scratch.appendRefusal(refusal)
     connection.staged = []
     connection.closesAfterReply = true
     connection.state = .idle
-    flush(connection)
+    flush(connection, scratch.wire)
   }
-
-  private static let plainText = Array("Content-Type: text/plain; charset=utf-8\r\nCache-Control: no-store\r\n".utf8)
 
   // MARK: - Replies that waited
 
@@ -84,40 +73,34 @@ extension HTTPServer {
     connection.exchange = -1
     // It ends in this turn, and evhttp frees the request with it.
     guard connection.state != .closing else { return false }
-    reply.reset()
-    write(&reply)
+    scratch.reply.reset()
+    write(&scratch.reply)
     connection.state = .replying
     let closes = pending.closes || connection.closesAfterReply || isDraining
     if let request = unsafe request, !closes, connection.unsent.isEmpty {
-      unsafe sendThroughEvhttp(connection, request, pending)
+      unsafe sendThroughEvhttp(connection, request, pending, &scratch)
     } else {
       // evhttp would close at once, and the reply might not arrive; it keeps the request until the connection's end.
-      wire.removeAll(keepingCapacity: true)
-      format.append(reply, .close, withBody: pending.withBody, to: &wire)
+      scratch.appendReply(.close, withBody: pending.withBody)
       connection.closesAfterReply = true
-      if connection.unsent.isEmpty { flush(connection) } else { connection.unsent += wire }
+      if connection.unsent.isEmpty { flush(connection, scratch.wire) } else { connection.unsent += scratch.wire }
     }
     return true
   }
 
-  private func sendThroughEvhttp(_ connection: Connection, _ request: OpaquePointer, _ pending: PendingReply) {
+  private func sendThroughEvhttp(
+    _ connection: Connection, _ request: OpaquePointer, _ pending: PendingReply, _ scratch: inout Scratch
+  ) {
     let headers = unsafe evhttp_request_get_output_headers(request)
-    wire.removeAll(keepingCapacity: true)
-    format.appendDate(to: &wire)
-    wire.append(contentsOf: Self.contentLength)
-    wire.append(decimal: reply.body.count)
-    if pending.isOldKeepAlive { wire.append(contentsOf: Self.keepAlive) }
-    wire.append(13)
-    wire.append(10)
-    wire.append(contentsOf: reply.fieldLines)
-    let body = pending.withBody && !reply.body.isEmpty ? unsafe evbuffer_new() : nil
+    scratch.format.writeFieldLines(of: scratch.reply, isOldKeepAlive: pending.isOldKeepAlive, to: &scratch.wire)
+    let body = pending.withBody && !scratch.reply.body.isEmpty ? unsafe evbuffer_new() : nil
     defer { if let body = unsafe body { unsafe evbuffer_free(body) } }
-    guard unsafe addFieldLinesOnWire(to: headers),
-      unsafe body == nil || evbuffer_add(body, reply.body, reply.body.count) == 0
+    guard unsafe Self.add(&scratch.wire, to: headers),
+      unsafe body == nil || evbuffer_add(body, scratch.reply.body, scratch.reply.body.count) == 0
     else { return close(connection) }
     move(connection, to: writing)
-    let reason = unsafe UnsafeRawPointer(WireFormat.reason(reply.status).utf8Start).assumingMemoryBound(to: CChar.self)
-    unsafe evhttp_send_reply(request, Int32(reply.status), reason, body)
+    let reason = unsafe UnsafeRawPointer(WireFormat.reason(scratch.reply.status).utf8Start).assumingMemoryBound(to: CChar.self)
+    unsafe evhttp_send_reply(request, Int32(scratch.reply.status), reason, body)
     keepEvhttpFromReading(connection)
     writeAtOnce(connection)
   }
@@ -135,9 +118,9 @@ extension HTTPServer {
     }
   }
 
-  /// Gives evhttp each field line that stands on the wire's buffer as name and value, which are taken apart in place: no
-  /// copy, so no allocation. False when it refuses one.
-  private func addFieldLinesOnWire(to headers: UnsafeMutablePointer<evkeyvalq>?) -> Bool {
+  /// Gives evhttp each of the field lines as name and value, which are taken apart in place: no copy, so no allocation.
+  /// False when it refuses one.
+  private static func add(_ wire: inout [UInt8], to headers: UnsafeMutablePointer<evkeyvalq>?) -> Bool {
     var added = true
     var start = 0
     unsafe wire.withUnsafeMutableBufferPointer { buffer in
@@ -164,9 +147,6 @@ extension HTTPServer {
     return added && start == wire.count
   }
 
-  private static let contentLength = Array("Content-Length: ".utf8)
-  private static let keepAlive = Array("\r\nConnection: keep-alive".utf8)
-
   // MARK: - The end of a connection
 
   /// Shuts the write side and waits, bounded in time and bytes, for the client to close: closing at once with unread
@@ -181,4 +161,23 @@ extension HTTPServer {
     resumeReading(connection)
     move(connection, to: lingering)
   }
+}
+
+extension Scratch {
+  /// Puts a refusal on the wire: the same literal for everyone, and the connection closes after it.
+  mutating func appendRefusal(_ refusal: Refusal) {
+    reply.reset()
+    reply.status = UInt16(refusal.status)
+    reply.append(fieldLines: Self.plainText)
+    refusal.body.withUTF8Buffer { unsafe reply.append(body: Array($0)) }
+    format.append(reply, .close, withBody: true, to: &wire)
+  }
+
+  /// Puts the reply alone on the wire.
+  mutating func appendReply(_ persistence: WireFormat.Persistence, withBody: Bool) {
+    wire.removeAll(keepingCapacity: true)
+    format.append(reply, persistence, withBody: withBody, to: &wire)
+  }
+
+  private static let plainText = Array("Content-Type: text/plain; charset=utf-8\r\nCache-Control: no-store\r\n".utf8)
 }

@@ -9,12 +9,12 @@ public func audience(inTarget target: Range<Int>, of bytes: Span<UInt8>) -> Rang
   else { return nil }
   let start = target.lowerBound + Words.authPrefix.count
   guard matches(bytes, target.lowerBound..<start, exactly: Words.authPrefix) else { return nil }
-  var i = start
+  var i = skipNameBytes(bytes, from: start, to: target.upperBound)
   while i < target.upperBound, bytes[i] != 0x2F, bytes[i] != 0x3F {
-    guard i - start < 128, isAudienceByte(bytes[i]) else { return nil }
+    guard isAudienceByte(bytes[i]) else { return nil }
     i += 1
   }
-  return i > start ? start..<i : nil
+  return 1...128 ~= i - start ? start..<i : nil
 }
 
 @inline(__always)

@@ -92,6 +92,40 @@ func valueStops(in word: UInt64) -> UInt64 {
   flags(in: word, below: 0x20) | flags(in: word, equal: 0x7F)
 }
 
+/// Whether one of the 32 bytes from `offset` on is no plain field-value byte. The caller has seen that there are 32.
+@inline(__always)
+func hasValueStops(_ bytes: Span<UInt8>, in32From offset: Int) -> Bool {
+  let block = bytes.extracting(offset..<(offset &+ 32))
+  let stops =
+    valueStops(in: word(of: block, at: 0)) | valueStops(in: word(of: block, at: 8))
+    | valueStops(in: word(of: block, at: 16)) | valueStops(in: word(of: block, at: 24))
+  return stops != 0
+}
+
+/// Flags (each exact) where a byte of `word` is neither letter, digit nor `-`: what nearly all names are made of.
+@inline(__always)
+func nameStops(in word: UInt64) -> UInt64 {
+  // Seven bits and a number below 0x80 never carry into the next byte; the sum's high bit says whether it was reached.
+  let seven = word & ~high
+  let folded = seven | low &* 0x20
+  let letter = (folded &+ low &* (0x80 - 0x61)) & ~(folded &+ low &* (0x80 - 0x7B))
+  let digit = (seven &+ low &* (0x80 - 0x30)) & ~(seven &+ low &* (0x80 - 0x3A))
+  let dash = ~((seven ^ low &* 0x2D) &+ low &* 0x7F)
+  return ~((letter | digit | dash) & ~word) & high
+}
+
+/// The first place from `start` on, before `end`, that may be no letter, digit or `-`: whole words of them are passed.
+@inline(__always)
+func skipNameBytes(_ bytes: Span<UInt8>, from start: Int, to end: Int) -> Int {
+  var i = start
+  while end - i >= 8 {
+    let stops = nameStops(in: word(of: bytes, at: i))
+    if stops != 0 { return i + firstFlag(stops) }
+    i += 8
+  }
+  return i
+}
+
 /// Flags where a byte of `word` is no target byte.
 @inline(__always)
 func targetStops(in word: UInt64) -> UInt64 {

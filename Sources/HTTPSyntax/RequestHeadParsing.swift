@@ -19,13 +19,20 @@ extension RequestHead {
   /// empty line is not looked at. Calling again with more bytes starts over; `HeadScanner` makes that rare.
   public mutating func parse(_ bytes: Span<UInt8>, limits: HeadLimits = HeadLimits()) -> HeadOutcome {
     facts = HeadFacts()
-    var outcome = judge(bytes.extracting(first: limits.maxHeadBytes), limits)
+    var found = HeadFacts()
+    // One span for all lines, so that the array's uniqueness is checked once a head and not once a line.
+    var lines = fields.mutableSpan
+    var outcome = found.judge(bytes.extracting(first: limits.maxHeadBytes), limits, &lines)
     if outcome == .incomplete, bytes.count >= limits.maxHeadBytes { outcome = .refused(.headTooLarge) }
-    if outcome != .complete { facts = HeadFacts() }
+    if outcome == .complete { facts = found }
     return outcome
   }
+}
 
-  private mutating func judge(_ head: Span<UInt8>, _ limits: HeadLimits) -> HeadOutcome {
+extension HeadFacts {
+  fileprivate mutating func judge(
+    _ head: Span<UInt8>, _ limits: HeadLimits, _ lines: inout MutableSpan<FieldLine>
+  ) -> HeadOutcome {
     var i: Int
     switch requestLine(head, limits) {
     case .next(let start): i = start
@@ -35,12 +42,12 @@ extension RequestHead {
       if head[i] == carriageReturn {
         guard i + 1 < head.count else { return .incomplete }
         guard head[i + 1] == lineFeed else { return .refused(.badFieldLine) }
-        guard facts.sawHost || !facts.isVersion11 else { return .refused(.badHost) }
-        facts.length = i + 2
+        guard sawHost || !isVersion11 else { return .refused(.badHost) }
+        length = i + 2
         return .complete
       }
-      guard facts.fieldCount < limits.maxFieldLines else { return .refused(.tooManyFieldLines) }
-      switch fieldLine(head, from: i) {
+      guard fieldCount < limits.maxFieldLines else { return .refused(.tooManyFieldLines) }
+      switch fieldLine(head, from: i, &lines) {
       case .next(let start): i = start
       case .end(let outcome): return outcome
       }
@@ -61,17 +68,17 @@ extension RequestHead {
     if matches(head, method, exactly: Words.connect) || matches(head, method, exactly: Words.trace) {
       return .refuse(.methodNotImplemented)
     }
-    facts.methodLength = i
-    facts.isHEAD = matches(head, method, exactly: Words.head)
-    facts.isOPTIONS = matches(head, method, exactly: Words.options)
+    methodLength = i
+    isHEAD = matches(head, method, exactly: Words.head)
+    isOPTIONS = matches(head, method, exactly: Words.options)
 
     let start = i + 1
     switch target(head, from: start, limits) {
     case .next(let end): i = end
     case .end(let outcome): return .end(outcome)
     }
-    facts.targetStart = start
-    facts.targetEnd = i
+    targetStart = start
+    targetEnd = i
 
     i += 1
     switch version(head, from: i) {
@@ -79,7 +86,7 @@ extension RequestHead {
     case .end(let outcome): return .end(outcome)
     }
     // Judged behind the version, because the HTTP/2 preface is `PRI * HTTP/2.0`.
-    guard head[start] != 0x2A || facts.isOPTIONS else { return .refuse(.badTarget) }
+    guard head[start] != 0x2A || isOPTIONS else { return .refuse(.badTarget) }
     return .next(i)
   }
 
@@ -137,15 +144,17 @@ extension RequestHead {
       guard fits else { return .refuse(.badRequestLine) }
     }
     guard head[start + 5] == 0x31, head[start + 7] <= 0x31 else { return .refuse(.versionNotSupported) }
-    facts.isVersion11 = head[start + 7] == 0x31
+    isVersion11 = head[start + 7] == 0x31
     return .next(start + 10)
   }
 
   // MARK: Header lines
 
   /// RFC 9112, section 5: field-name ":" OWS field-value OWS CRLF. Ends behind it.
-  private mutating func fieldLine(_ head: Span<UInt8>, from start: Int) -> Step {
-    var i = start
+  private mutating func fieldLine(
+    _ head: Span<UInt8>, from start: Int, _ lines: inout MutableSpan<FieldLine>
+  ) -> Step {
+    var i = skipNameBytes(head, from: start, to: head.count)
     while i < head.count, isTokenByte(head[i]) { i += 1 }
     guard i < head.count else { return .end(.incomplete) }
     // Also stops obs-fold (a line that starts with white space), an empty name, and `Content-Length : 5`.
@@ -155,8 +164,15 @@ extension RequestHead {
     while i < head.count, isBlank(head[i]) { i += 1 }
     let valueStart = i
 
+    // Where a value turns out to be long, like a token, it is passed in greater steps.
+    var longFrom = i + 32
     scanning: while true {
       while head.count - i >= 8 {
+        if i >= longFrom {
+          while head.count - i >= 32, !hasValueStops(head, in32From: i) { i += 32 }
+          longFrom = .max
+          continue
+        }
         let stops = valueStops(in: word(of: head, at: i))
         guard stops != 0 else {
           i += 8
@@ -185,8 +201,8 @@ extension RequestHead {
     line.nameLength = UInt32(truncatingIfNeeded: nameEnd - start)
     line.valueStart = UInt32(truncatingIfNeeded: valueStart)
     line.valueLength = UInt32(truncatingIfNeeded: valueEnd - valueStart)
-    fields[facts.fieldCount] = line
-    facts.fieldCount += 1
+    lines[fieldCount] = line
+    fieldCount += 1
 
     if let refusal = judgeField(head, start..<nameEnd, valueStart..<valueEnd) { return .refuse(refusal) }
     return .next(i + 2)
@@ -213,36 +229,36 @@ extension RequestHead {
   }
 
   private mutating func judgeHost(_ head: Span<UInt8>, _ value: Range<Int>) -> Refusal? {
-    guard !facts.sawHost, isHostAndPort(head, value) else { return .badHost }
-    facts.sawHost = true
+    guard !sawHost, isHostAndPort(head, value) else { return .badHost }
+    sawHost = true
     return nil
   }
 
   private mutating func judgeExpect(_ head: Span<UInt8>, _ value: Range<Int>) -> Refusal? {
-    guard !facts.sawExpect, matches(head, value, anyCase: Words.hundredContinue) else { return .badExpect }
-    facts.sawExpect = true
-    facts.expectsContinue = true
+    guard !sawExpect, matches(head, value, anyCase: Words.hundredContinue) else { return .badExpect }
+    sawExpect = true
+    expectsContinue = true
     return nil
   }
 
   /// One line of 1 to 18 digits: two lines, a list, a sign or an overflow is read differently by different parsers.
   private mutating func judgeContentLength(_ head: Span<UInt8>, _ value: Range<Int>) -> Refusal? {
-    guard !facts.sawContentLength, !facts.sawTransferEncoding, 1...18 ~= value.count else { return .badFraming }
-    facts.sawContentLength = true
+    guard !sawContentLength, !sawTransferEncoding, 1...18 ~= value.count else { return .badFraming }
+    sawContentLength = true
     for i in value {
       guard isDigit(head[i]) else { return .badFraming }
-      if head[i] != 0x30 { facts.announcesBody = true }
+      if head[i] != 0x30 { announcesBody = true }
     }
     return nil
   }
 
   /// One line of exactly `chunked`, with 1.1 and without Content-Length (RFC 9112, sections 6.1 and 6.3).
   private mutating func judgeTransferEncoding(_ head: Span<UInt8>, _ value: Range<Int>) -> Refusal? {
-    guard !facts.sawContentLength, !facts.sawTransferEncoding, facts.isVersion11,
+    guard !sawContentLength, !sawTransferEncoding, isVersion11,
       matches(head, value, anyCase: Words.chunked)
     else { return .badFraming }
-    facts.sawTransferEncoding = true
-    facts.announcesBody = true
+    sawTransferEncoding = true
+    announcesBody = true
     return nil
   }
 
@@ -255,8 +271,8 @@ extension RequestHead {
       var end = i
       while start < end, isBlank(head[start]) { start += 1 }
       while end > start, isBlank(head[end - 1]) { end -= 1 }
-      if matches(head, start..<end, anyCase: Words.close) { facts.listsClose = true }
-      if matches(head, start..<end, anyCase: Words.keepAlive) { facts.listsKeepAlive = true }
+      if matches(head, start..<end, anyCase: Words.close) { listsClose = true }
+      if matches(head, start..<end, anyCase: Words.keepAlive) { listsKeepAlive = true }
       i += 1
     }
   }

@@ -42,4 +42,46 @@ import Testing
       }
     }
   }
+
+  @Test func `letters, digits and hyphens are told from all others, each byte exactly`() {
+    func isPlain(_ byte: UInt8) -> Bool { isAlphanumeric(byte) || byte == 0x2D }
+    for first in UInt8.min...UInt8.max {
+      for second in UInt8.min...UInt8.max {
+        let bytes = [0x61, first, second, 0x2D, second, first, 0x39, 0x5A]
+        let flags = nameStops(in: word(of: bytes.span, at: 0))
+        for place in 0..<8 where (flags >> UInt64(8 * place + 7)) & 1 != (isPlain(bytes[place]) ? 0 : 1) {
+          Issue.record("\(bytes), place \(place)")
+        }
+        if flags & 0x7F7F_7F7F_7F7F_7F7F != 0 { Issue.record("\(bytes) has other bits") }
+      }
+    }
+  }
+
+  @Test func `names are passed up to what may be none, and never beyond their end`() {
+    for count in 0..<40 {
+      for place in 0...count {
+        var bytes = [UInt8](repeating: 0x61, count: count + 16)
+        if place < count { bytes[place] = 0x3A }
+        let end = skipNameBytes(bytes.span, from: 0, to: count)
+        // It stops at the place, or in front of the last bytes, which are no whole word.
+        #expect(end == (place < count / 8 * 8 ? place : count / 8 * 8), "\(count), \(place)")
+      }
+    }
+  }
+
+  @Test func `a byte that no value may hold is found wherever it stands`() {
+    for count in 0..<150 {
+      for place in 0...count {
+        for byte: UInt8 in [0x00, 0x0A, 0x1F, 0x7F, tab, 0x80, 0xFF] {
+          var value = [UInt8](repeating: 0x62, count: count)
+          if place < count { value[place] = byte }
+          var head = RequestHead()
+          let bytes = Array("GET / HTTP/1.1\r\nHost: a\r\nX: ".utf8) + value + Array("\r\n\r\n".utf8)
+          let isGood = value.allSatisfy { $0 == tab || isValueByte($0) }
+          let outcome = head.parse(bytes.span)
+          #expect(outcome == (isGood ? .complete : .refused(.badFieldLine)), "\(byte) at \(place) of \(count)")
+        }
+      }
+    }
+  }
 }
