@@ -1,7 +1,8 @@
 // One client's connection as the gate sees it, and the lists that give it deadlines.
 //
 // Memory: the server holds one retain a connection, from the moment that evhttp asks for a bufferevent until its
-// connection closes (`closecb`); links and C contexts are unretained. All on the loop's thread.
+// connection closes (`closecb`); links and C contexts are unretained. Some of the objects are kept for later connections
+// (`SpareConnections`). All on the loop's thread.
 
 import CEvent
 import HTTPSyntax
@@ -25,7 +26,7 @@ import HTTPSyntax
   }
 
   unowned let server: HTTPServer
-  let bufferevent: OpaquePointer
+  private(set) var bufferevent: OpaquePointer
   /// evhttp's side of the connection; known from the turn in which it was accepted.
   var evhttpConnection: OpaquePointer?
   var descriptor: Int32 = -1
@@ -62,6 +63,54 @@ import HTTPSyntax
   init(server: HTTPServer, bufferevent: OpaquePointer) {
     self.server = server
     unsafe self.bufferevent = unsafe bufferevent
+  }
+
+  /// Becomes a new connection; nothing of the old one, which is gone, may be left.
+  fileprivate func begin(_ bufferevent: OpaquePointer) {
+    precondition(unsafe state == .closing && evhttpConnection == nil && reading == nil && watch == nil && exchange < 0)
+    precondition(list == nil && silentLinks.list == nil && turnLinks.list == nil && staged.isEmpty && unsent.isEmpty)
+    unsafe self.bufferevent = unsafe bufferevent
+    descriptor = -1
+    state = .idle
+    closesAfterReply = false
+    swallowed = 0
+    isPipelining = false
+    hasEnded = false
+  }
+}
+
+/// Objects of connections that are gone, for those to come: a new connection then allocates none.
+///
+/// A connection that ends may still stand in a queue of this turn, so it is kept apart until the server says that none is
+/// left there: taken earlier, the new connection would be closed in place of the old one.
+struct SpareConnections {
+  private var ready: [Connection] = []
+  private var retired: [Connection] = []
+  private static let most = 256
+
+  init() {
+    ready.reserveCapacity(Self.most)
+    retired.reserveCapacity(Self.most)
+  }
+
+  /// One for a new connection of `server`.
+  mutating func take(_ server: HTTPServer, _ bufferevent: OpaquePointer) -> Connection {
+    guard let connection = ready.popLast() else { return unsafe Connection(server: server, bufferevent: bufferevent) }
+    unsafe connection.begin(bufferevent)
+    return connection
+  }
+
+  /// A connection is gone.
+  mutating func retire(_ connection: Connection) {
+    // What a client sent has no place in memory after it.
+    if connection.staged.capacity > 0 { connection.staged = [] }
+    if connection.unsent.capacity > 0 { connection.unsent = [] }
+    if retired.count + ready.count < Self.most { retired.append(connection) }
+  }
+
+  /// No queue holds a connection that is gone.
+  mutating func settle() {
+    while let connection = retired.popLast() { ready.append(connection) }
   }
 }
 

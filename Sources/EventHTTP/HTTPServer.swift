@@ -108,6 +108,7 @@ public struct ServerLimits: Sendable {
   private var adoptions: [Connection] = []
   private var completions: [Connection] = []
   private var closures: [Connection] = []
+  private var spares = SpareConnections()
   private var soon: LoopTimer?
   private var acceptResume: LoopTimer?
   private var failuresAttachment: WakeUp.Attachment?
@@ -206,7 +207,7 @@ public struct ServerLimits: Sendable {
   private func makeBufferevent() -> OpaquePointer? {
     // Without one from here, evhttp would make its own, and read it past the gate.
     guard let made = unsafe bufferevent_socket_new(loop.base, -1, 0) else { fatalError("out of memory") }
-    let connection = unsafe Connection(server: self, bufferevent: made)
+    let connection = unsafe spares.take(self, made)
     _ = unsafe Unmanaged.passRetained(connection)
     adoptions.append(connection)
     settleSoon()
@@ -299,9 +300,11 @@ public struct ServerLimits: Sendable {
     if let reading = unsafe connection.reading { unsafe event_free(reading) }
     unsafe connection.reading = nil
     if connection.exchange >= 0 { exchanges.connectionIsGone(connection.exchange) }
+    connection.exchange = -1
     openConnections -= 1
     budget.leave()
     handler.connectionClosed()
+    spares.retire(connection)
     if isDraining && openConnections == 0 { settleSoon() }
   }
 
@@ -343,6 +346,7 @@ public struct ServerLimits: Sendable {
       if connection.exchange >= 0 { exchanges.requestIsGone(connection.exchange) }
       if let evcon = unsafe connection.evhttpConnection { unsafe evhttp_connection_free(evcon) }
     }
+    if adoptions.isEmpty, completions.isEmpty, closures.isEmpty { spares.settle() }
     if isDraining, openConnections == 0, listeners.isEmpty, let done = onDrained {
       onDrained = nil
       done()

@@ -99,8 +99,9 @@ extension HTTPServer {
       unsafe body == nil || evbuffer_add(body, scratch.reply.body, scratch.reply.body.count) == 0
     else { return close(connection) }
     move(connection, to: writing)
-    let reason = unsafe UnsafeRawPointer(WireFormat.reason(scratch.reply.status).utf8Start).assumingMemoryBound(to: CChar.self)
-    unsafe evhttp_send_reply(request, Int32(scratch.reply.status), reason, body)
+    let status = scratch.reply.status
+    let reason = unsafe UnsafeRawPointer(WireFormat.reason(status).utf8Start).assumingMemoryBound(to: CChar.self)
+    unsafe evhttp_send_reply(request, Int32(status), reason, body)
     keepEvhttpFromReading(connection)
     writeAtOnce(connection)
   }

@@ -251,6 +251,36 @@ import Testing
     #expect(client.replies < 100)
   }
 
+  @Test func `those who come get nothing of those who leave in the same turn`() throws {
+    let house = try ServerHarness()
+    for round in 0..<200 {
+      let leaving = try house.connect()
+      // Each in another state: new, with half a head, on hold, told to leave, between requests.
+      switch round % 5 {
+      case 0: break
+      case 1: leaving.send("GET /half")
+      case 2: leaving.send(get("/wait") + "GET /behind")
+      case 3: leaving.send("nonsense\r\n\r\n")
+      default: leaving.send(get("/before"))
+      }
+      house.loop.turn()
+      if round % 3 == 0 { leaving.close() } else { leaving.reset() }
+      let coming = try (0..<3).map { _ in try TestClient(house.port) }
+      for client in coming { client.send(get("/new\(round)")) }
+      try house.turn(until: "all are answered") {
+        for client in coming { client.receive() }
+        return coming.allSatisfy { $0.replies == 1 }
+      }
+      for client in coming {
+        #expect(client.received.contains("/new\(round)") && !client.hasEnded)
+        client.close()
+      }
+      for exchange in house.handler.held { house.server.finish(exchange) { $0.status = 200 } }
+      house.handler.held = []
+    }
+    try house.end()
+  }
+
   @Test func `a request is answered once, and its name is good once`() throws {
     let house = try ServerHarness()
     let first = try house.connect()

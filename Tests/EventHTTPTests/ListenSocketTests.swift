@@ -5,7 +5,8 @@ import Testing
 
 @testable import EventHTTP
 
-@Suite final class ListenSocketTests {
+/// One after the other: the umask, which a socket's mode hangs on for a moment, is the process's.
+@Suite(.serialized) final class ListenSocketTests {
   private let folder = "/tmp/listen-\(UUID().uuidString)"
   private var path: String { folder + "/socket" }
   private var opened: [Int32] = []
