@@ -16,7 +16,7 @@ import tempfile
 import time
 
 MOST_OF_NGINX = 1.10  # CPU time a request
-IDLE_MIB = 20  # resident, nobody connected
+IDLE_MIB = 15  # resident, nobody connected
 CONNECTED_MIB = 10  # on top of that, with this many idle connections
 IDLE_CONNECTIONS = 1000
 
