@@ -6,6 +6,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import time
 
 import pytest
 
@@ -206,6 +207,18 @@ def test_what_only_the_start_needed_is_given_back(launch, team, has_keys):
     assert resident < most - 3072, f"{resident} KiB of {most} are still resident"
     assert ask(gateway.port, AUTH, asserted(team.mint())).status == (200 if has_keys else 503)
     assert get(gateway.admin_port, "/metrics")[0] == 200
+
+
+@pytest.mark.skipif(SANITIZED, reason="it waits for some seconds, and the plain round has seen it")
+def test_tokens_whose_time_is_over_give_their_memory_back(launch, team):
+    gateway = launch.gateway(team.issuer, leeway="0s")
+
+    def entries():
+        return sample(get(gateway.admin_port, "/metrics")[1].decode(), "access_gateway_token_cache_entries")
+
+    assert ask(gateway.port, AUTH, asserted(team.mint(exp=int(time.time()) + 2))).status == 200
+    assert entries() == 1
+    eventually(lambda: entries() == 0, "the cache is empty")
 
 
 def test_it_listens_on_unix_sockets_and_several_addresses(launch, team, tmp_path):
