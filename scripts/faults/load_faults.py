@@ -13,7 +13,8 @@ import subprocess
 import sys
 import time
 
-from house import AUDIENCE, Gateway, Issuer, ask, bearing, fail, head, many_descriptors
+from house import Gateway, Issuer, bearing, head
+from programs import AUDIENCE, fail, many_descriptors
 
 AUTH = f"/auth/{AUDIENCE}"
 PACE = 0.004  # seconds between the good client's requests
