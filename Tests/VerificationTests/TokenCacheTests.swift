@@ -260,24 +260,24 @@ import Token
 
   @Test func `a cache that turned over shrinks, too, and goes on in turn`() {
     var cache = cache(limit: 1 << 20)
-    for number in 0..<20_000 { _ = insert(number, into: &cache, refuseFrom: Self.now + 10) }
+    for number in 0..<5000 { _ = insert(number, into: &cache, refuseFrom: Self.now + 10) }
     let full = cache.counters
     while cache.releaseExpired(now: Self.now) {}
     #expect(cache.counters == full)
     // Some of the chunks, which lie anywhere in the ring.
-    for number in 20_000..<21_000 { _ = insert(number, into: &cache, refuseFrom: Self.now + 100) }
+    for number in 5000..<6000 { _ = insert(number, into: &cache, refuseFrom: Self.now + 100) }
     while cache.releaseExpired(now: Self.now + 10) {}
     #expect(cache.counters.bytes < full.bytes)
-    for number in 20_000..<21_000 {
+    for number in 5000..<6000 {
       let found = find(number, in: cache)
       #expect(found == payload(number))
     }
-    for number in 21_000..<40_000 {
+    for number in 6000..<12_000 {
       _ = insert(number, into: &cache, refuseFrom: Self.now + 100)
       #expect(cache.counters.bytes <= cache.limit)
     }
-    let newest = find(39_999, in: cache)
-    #expect(newest == payload(39_999))
+    let newest = find(11_999, in: cache)
+    #expect(newest == payload(11_999))
   }
 }
 
