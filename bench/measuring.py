@@ -1,84 +1,25 @@
-"""What every workload needs: folders, child processes, questions to a server, the key and the tokens, and one
-measurement by bench/load.c. Standard library only. Knows no peer (servers.py) and no workload (workloads.py)."""
+"""What every workload needs on top of programs.py: the key and the tokens, heads to ask with, and one measurement by
+bench/load.c. Standard library only. Knows no peer (servers.py) and no workload (workloads.py)."""
 
 import base64
 import json
-import os
 import pathlib
-import re
-import signal
 import socket
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
+
+from programs import AUDIENCE, folder
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 BENCH = ROOT / "bench"
 BUILD = ROOT / ".build" / "bench"  # what is made once: programs, key, tokens
-AUDIENCE = "4f" * 32
 PATH = f"/auth/{AUDIENCE}"
 ISSUER = "https://bench.cloudflareaccess.com"
 TOKEN_BYTES = 900
 NEW_TOKENS = 20_000
 SERVER_CORE, LOAD_CORE = "0", "1"
-
-folder = pathlib.Path(tempfile.mkdtemp(prefix="bench-"))
-children = []
-
-
-def fail(text):
-    print(f"error: {text}", file=sys.stderr)
-    sys.exit(1)
-
-
-def environment(extra=None):
-    """Ours without settings of the gateway that the person at the keyboard may have."""
-    kept = {k: v for k, v in os.environ.items() if not k.startswith("GATEWAY_") and k != "CF_TEAMS_DOMAIN"}
-    return {**kept, **(extra or {})}
-
-
-def start(name, arguments, core=None, env=None, cwd=None):
-    """A child that is ended at the end at the latest; its output goes to a file that fail() can show."""
-    pinned = ["taskset", "-c", core] if core is not None else []
-    log = folder / f"{name.replace(' ', '-').replace('/', '')}-{len(children)}.log"
-    with open(log, "wb") as out:
-        child = subprocess.Popen(
-            [*pinned, *map(str, arguments)], stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT,
-            env=environment(env), cwd=cwd)
-    child.log = log
-    children.append(child)
-    return child
-
-
-def stop(child, number=signal.SIGTERM):
-    if child.poll() is not None:
-        return
-    child.send_signal(number)
-    try:
-        child.wait(15)
-    except subprocess.TimeoutExpired:
-        child.kill()
-        child.wait()
-
-
-def stop_all():
-    for child in children:
-        stop(child)
-
-
-_given = set()
-
-
-def free_port():
-    while True:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-        if port not in _given:
-            _given.add(port)
-            return port
 
 
 def ask(port, head, timeout=10):
@@ -94,16 +35,6 @@ def ask(port, head, timeout=10):
     return int(reply.split(b" ")[1])
 
 
-def fetch(port, path):
-    """The body of a GET over HTTP/1.0."""
-    with socket.create_connection(("127.0.0.1", port), timeout=10) as client:
-        client.sendall(f"GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n".encode())
-        reply = b""
-        while data := client.recv(65536):
-            reply += data
-    return reply.partition(b"\r\n\r\n")[2].decode()
-
-
 def descendants(pid):
     """The process and all below it."""
     parents = {}
@@ -116,11 +47,6 @@ def descendants(pid):
     for parent in found:
         found += [child for child, its in parents.items() if its == parent]
     return found
-
-
-def resident_kib(pids):
-    return sum(
-        int(re.search(r"VmRSS:\s+(\d+) kB", pathlib.Path(f"/proc/{pid}/status").read_text())[1]) for pid in pids)
 
 
 # Key and tokens: made once, kept in BUILD.
@@ -252,11 +178,6 @@ def load(port, text, *, pids=(), tokens=None, limit=None, seconds=1.0, connectio
     result["cpu_us"] = result["cpu_seconds"] * 1e6 / result["requests"]
     result["rate"] = result["requests"] / result["seconds"]
     return result
-
-
-def cpu_clock(pid):
-    """CPU seconds of a process and all its threads, past ones too (clock_getcpuclockid(3))."""
-    return time.clock_gettime((~pid << 3) | 2)
 
 
 def summary(samples):

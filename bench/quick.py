@@ -3,26 +3,25 @@ Standard library only; everything runs on 127.0.0.1 and ends by itself."""
 
 import argparse
 import os
-import pathlib
 import re
-import resource
 import shutil
 import signal
 import socket
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 
+from programs import (
+    AUDIENCE, await_status, cpu_seconds, fail, folder, free_port, get, many_descriptors, resident_kib, start, stop)
+
 MOST_OF_NGINX = 1.10  # CPU time a request
-IDLE_MIB = 20  # resident, nobody connected
+IDLE_MIB = 15  # resident, nobody connected
 CONNECTED_MIB = 10  # on top of that, with this many idle connections
 IDLE_CONNECTIONS = 1000
 
 CONNECTIONS = 64  # of wrk
 SERVER_CORE, LOAD_CORE = "0", "1"
-AUDIENCE = "4f" * 32
 TOKEN_BYTES = 900  # about what Access makes; reached by the length of the email
 
 # What Traefik asks for a browser that came through Cloudflare: 20 lines with Host and the assertion.
@@ -67,73 +66,7 @@ http {{
 """
 
 PLAIN = "nginx return 200"
-children = []
-
-
-def fail(text):
-    print(f"error: {text}", file=sys.stderr)
-    sys.exit(1)
-
-
-def start(*arguments, core=None):
-    pinned = ["taskset", "-c", core] if core is not None else []
-    child = subprocess.Popen(
-        [*pinned, *map(str, arguments)], stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
-        env={k: v for k, v in os.environ.items() if not k.startswith("GATEWAY_") and k != "CF_TEAMS_DOMAIN"})
-    children.append(child)
-    return child
-
-
-def stop(child):
-    child.terminate()
-    try:
-        child.wait(20)
-    except subprocess.TimeoutExpired:
-        child.kill()
-        child.wait()
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def ask(port, path, lines=()):
-    """Status and body of a GET."""
-    with socket.create_connection(("127.0.0.1", port), timeout=10) as client:
-        head = [f"GET {path} HTTP/1.0", "Host: 127.0.0.1", *lines, "", ""]
-        client.sendall("\r\n".join(head).encode())
-        reply = b""
-        while data := client.recv(65536):
-            reply += data
-    top, _, body = reply.partition(b"\r\n\r\n")
-    return int(top.split(b" ")[1]), body.decode()
-
-
-def await_status(child, port, path, status):
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline:
-        if child.poll() is not None:
-            break
-        try:
-            if ask(port, path)[0] == status:
-                return
-        except OSError:
-            pass
-        time.sleep(0.05)
-    log.flush()
-    fail(f"no {status} from port {port}:\n{pathlib.Path(log.name).read_text()[-4000:]}")
-
-
-def cpu_seconds(pid):
-    """User and system time of all threads of a process."""
-    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def resident_mib(pid):
-    return int(re.search(r"VmRSS:\s+(\d+) kB", pathlib.Path(f"/proc/{pid}/status").read_text())[1]) / 1024
+script = folder / "headers.lua"
 
 
 def load(port, seconds):
@@ -162,7 +95,7 @@ def mint(port):
     """A token of about TOKEN_BYTES."""
     padding = 8
     for _ in range(8):
-        status, token = ask(port, f"/token?aud={AUDIENCE}&email={'a' * padding}@example.com")
+        status, token = get(port, f"/token?aud={AUDIENCE}&email={'a' * padding}@example.com")
         if status != 200:
             fail(f"the issuer answered {status}")
         token = token.strip()
@@ -173,9 +106,9 @@ def mint(port):
 def serve(binary, issuer, *more, core=None):
     """A gateway that is ready: child, port."""
     port, admin = free_port(), free_port()
-    child = start(
-        binary, "serve", "--issuer", issuer, "--listen", f"127.0.0.1:{port}", "--admin", f"127.0.0.1:{admin}", *more,
-        core=core)
+    child = start("gateway", [
+        binary, "serve", "--issuer", issuer, "--listen", f"127.0.0.1:{port}", "--admin", f"127.0.0.1:{admin}", *more],
+        core)
     await_status(child, admin, "/readyz", 200)
     return child, port
 
@@ -185,9 +118,8 @@ def start_nginx(name, tuning=""):
     home, port = folder / name, free_port()
     home.mkdir()
     (home / "nginx.conf").write_text(NGINX.format(folder=home, port=port, tuning=tuning))
-    child = start(
-        shutil.which("nginx") or "/usr/sbin/nginx", "-e", home / "nginx.log", "-p", home, "-c", home / "nginx.conf",
-        core=SERVER_CORE)
+    binary = shutil.which("nginx") or "/usr/sbin/nginx"
+    child = start(name, [binary, "-e", home / "nginx.log", "-p", home, "-c", home / "nginx.conf"], SERVER_CORE)
     await_status(child, port, "/", 200)
     return child, port
 
@@ -195,7 +127,7 @@ def start_nginx(name, tuning=""):
 def weigh(binary, issuer, token):
     """Resident MiB with default settings: idle, and with IDLE_CONNECTIONS that each asked once."""
     child, port = serve(binary, issuer)
-    idle = resident_mib(child.pid)
+    idle = resident_kib(child.pid) / 1024
     request = f"GET /auth/{AUDIENCE} HTTP/1.1\r\nHost: a\r\nCf-Access-Jwt-Assertion: {token}\r\n\r\n".encode()
     clients = []
     try:
@@ -206,7 +138,7 @@ def weigh(binary, issuer, token):
         for client in clients:
             if not client.recv(65536).startswith(b"HTTP/1.1 200"):
                 fail("a connection was not answered with 200")
-        connected = resident_mib(child.pid)
+        connected = resident_kib(child.pid) / 1024
     finally:
         for client in clients:
             client.close()
@@ -224,12 +156,11 @@ def main():
         fail("--rounds is 1 to 20, --seconds 1 to 30")
     if len(os.sched_getaffinity(0)) < 2:
         fail("two cores are needed, one for the server and one for the load")
-    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    resource.setrlimit(resource.RLIMIT_NOFILE, (limit if limit == resource.RLIM_INFINITY else min(limit, 65536), limit))
+    many_descriptors()
 
     issuer_port = free_port()
     issuer = f"http://127.0.0.1:{issuer_port}"
-    child = start(options.binary, "issuer", "--listen", f"127.0.0.1:{issuer_port}", core=LOAD_CORE)
+    child = start("issuer", [options.binary, "issuer", "--listen", f"127.0.0.1:{issuer_port}"], LOAD_CORE)
     await_status(child, issuer_port, "/cdn-cgi/access/certs", 200)
     token = mint(issuer_port)
 
@@ -246,8 +177,8 @@ def main():
         "nginx, 4k buffer": start_nginx("tuned", "  client_header_buffer_size 4k;\n"),
     }
 
-    good, _ = ask(gateway_port, f"/auth/{AUDIENCE}", [f"Cf-Access-Jwt-Assertion: {token}"])
-    bad, _ = ask(gateway_port, f"/auth/{AUDIENCE}", [f"Cf-Access-Jwt-Assertion: {token[:-8]}AAAAAAAA"])
+    good, _ = get(gateway_port, f"/auth/{AUDIENCE}", f"Cf-Access-Jwt-Assertion: {token}")
+    bad, _ = get(gateway_port, f"/auth/{AUDIENCE}", f"Cf-Access-Jwt-Assertion: {token[:-8]}AAAAAAAA")
     if (good, bad) != (200, 401):
         fail(f"{good} for the good token and {bad} for a bad one: nothing to measure")
 
@@ -284,14 +215,4 @@ def main():
 
 if __name__ == "__main__":
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    with tempfile.TemporaryDirectory(prefix="bench-") as name:
-        folder = pathlib.Path(name)
-        script = folder / "headers.lua"
-        with open(folder / "servers.log", "w+") as log:
-            try:
-                code = main()
-            finally:
-                for each in children:
-                    if each.poll() is None:
-                        stop(each)
-    sys.exit(code)
+    sys.exit(main())

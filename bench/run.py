@@ -6,14 +6,13 @@ import json
 import os
 import pathlib
 import re
-import resource
-import shutil
 import signal
 import subprocess
 import sys
 import time
 
 import measuring
+import programs
 import report
 import servers
 import workloads
@@ -69,12 +68,10 @@ def openssl_speed(seconds):
 def main():
     options = parse()
     if len(os.sched_getaffinity(0)) < 2:
-        measuring.fail("two cores are needed, one for the server and one for the load")
-    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    if limit != resource.RLIM_INFINITY and limit < 12_000:
-        measuring.fail(f"10,000 connections need more descriptors than ulimit -Hn allows ({limit})")
-    limit = 65536 if limit == resource.RLIM_INFINITY else min(limit, 65536)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
+        programs.fail("two cores are needed, one for the server and one for the load")
+    granted = programs.many_descriptors()
+    if granted < 12_000:
+        programs.fail(f"10,000 connections need more descriptors than ulimit -Hn allows ({granted})")
 
     began = time.monotonic()
     tokens = measuring.Tokens()
@@ -112,9 +109,4 @@ def main():
 
 if __name__ == "__main__":
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    try:
-        code = main()
-    finally:
-        measuring.stop_all()
-        shutil.rmtree(measuring.folder, ignore_errors=True)
-    sys.exit(code)
+    sys.exit(main())

@@ -8,9 +8,8 @@ import subprocess
 import sys
 import time
 
-from measuring import (
-    AUDIENCE, BENCH, BUILD, ISSUER, LOAD_CORE, SERVER_CORE, Wrong, ask, descendants, environment, fetch, folder,
-    free_port, head, start, stop)
+from measuring import BENCH, BUILD, ISSUER, LOAD_CORE, SERVER_CORE, Wrong, ask, descendants, head
+from programs import AUDIENCE, environment, folder, free_port, get, start, stop
 
 PEERS = BENCH / "peers"
 VENV = pathlib.Path(sys.prefix) / "bin"
@@ -30,7 +29,7 @@ class Server:
         stop(self.child)
 
     def metric(self, name):
-        for line in fetch(self.admin, "/metrics").splitlines():
+        for line in get(self.admin, "/metrics")[1].splitlines():
             if line.startswith(name + " "):
                 return float(line.split()[1])
         raise KeyError(name)

@@ -18,7 +18,8 @@ import sys
 import time
 
 import measuring
-from measuring import BENCH, BUILD, Wrong, fail, folder, head, load
+from measuring import BENCH, BUILD, Wrong, head, load
+from programs import fail, folder
 import servers
 
 COUNTED = (500, 4500)  # requests of the short and the long run: counting is cheap
@@ -193,10 +194,6 @@ if __name__ == "__main__":
     if not shutil.which("valgrind"):
         fail("valgrind is missing")
     try:
-        code = main()
+        sys.exit(main())
     except Wrong as error:
         fail(str(error))
-    finally:
-        measuring.stop_all()
-        shutil.rmtree(folder, ignore_errors=True)
-    sys.exit(code)

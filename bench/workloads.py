@@ -10,9 +10,8 @@ import socket
 import subprocess
 import time
 
-from measuring import (
-    BUILD, LOAD_CORE, NEW_TOKENS, PATH, SERVER_CORE, Wrong, ask, cpu_clock, fail, folder, free_port, head, head_file, load,
-    resident_kib, stop)
+from measuring import BUILD, LOAD_CORE, NEW_TOKENS, PATH, SERVER_CORE, Wrong, ask, head, head_file, load
+from programs import cpu_seconds, fail, folder, free_port, resident_kib, start, stop
 import servers
 
 CONNECTIONS = 64
@@ -80,14 +79,14 @@ def wrk_cell(bench, server):
     def once():
         seconds = max(1, round(bench.options.seconds))
         pids = server.pids
-        before, began = sum(map(cpu_clock, pids)), time.monotonic()
+        before, began = sum(map(cpu_seconds, pids)), time.monotonic()
         out = subprocess.run(
             ["taskset", "-c", LOAD_CORE, "wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "-s", str(script),
              f"http://127.0.0.1:{server.port}{PATH}"], capture_output=True, text=True, timeout=seconds + 60).stdout
         count = re.search(r"(\d+) requests in", out)
         if not count or "Non-2xx" in out:
             raise Wrong(f"wrk: {out}")
-        spent, requests = sum(map(cpu_clock, pids)) - before, int(count[1])
+        spent, requests = sum(map(cpu_seconds, pids)) - before, int(count[1])
         return {"cpu_us": spent * 1e6 / requests, "rate": requests / (time.monotonic() - began)}
 
     return Cell(f"{server.name}, by wrk", once)
@@ -247,22 +246,29 @@ def process(bench):
     server = servers.gateway(tokens, core=None, loops=None, verify_workers=None, max_connections=None)
 
     def weigh():
-        return resident_kib(server.pids) / 1024
+        return sum(map(resident_kib, server.pids)) / 1024
 
-    idle = weigh()
-    figures.append(("memory, idle", idle, "MiB"))
+    def serve_some():
+        """The first requests bring back pages of the program's text, which no later one adds to."""
+        load(server.port, head(), requests=1000, connections=8, seconds=60, **bench.one_token())
+
+    figures.append(("memory, idle", weigh(), "MiB"))
+    serve_some()
+    served = weigh()
+    figures.append(("memory, after 1,000 requests", served, "MiB"))
     load(server.port, head(), tokens=tokens.good(10_000), limit=10_000, requests=10_000, connections=8, seconds=60)
-    figures.append(("10,000 tokens remembered add", weigh() - idle, "MiB"))
+    figures.append(("10,000 tokens remembered add", weigh() - served, "MiB"))
     server.stop()
 
     count = 1000 if bench.options.quick else 10_000
     server = servers.gateway(tokens, core=None, loops=None, verify_workers=None, max_connections=None)
-    idle = weigh()
+    serve_some()
+    served = weigh()
     holder = subprocess.Popen(
         [str(BUILD / "load"), "-a", "-c", str(count), "-d", "0.01", "-t", str(tokens.good(1)), "-k", "1",
          str(server.port), str(head_file(head()))], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     holder.stdout.readline()
-    figures.append((f"{count:,} idle connections add", weigh() - idle, "MiB"))
+    figures.append((f"{count:,} idle connections add", weigh() - served, "MiB"))
     holder.communicate()
     server.stop()
     figures.append((*start_milliseconds(bench), "ms"))
@@ -287,7 +293,7 @@ def start_milliseconds(bench):
     text, taken = head(bench.tokens.first()), []
     for _ in range(11):
         began = time.monotonic()
-        child = servers.start(
+        child = start(
             "gateway, start", [os.environ["BENCH_GATEWAY"], "serve", "--issuer", servers.ISSUER, *source, "--listen",
                                f"127.0.0.1:{port}", "--admin", f"127.0.0.1:{admin}"], SERVER_CORE)
         while True:

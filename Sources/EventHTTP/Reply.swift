@@ -62,6 +62,7 @@ struct WireFormat {
   private let close = Array("Connection: close\r\n".utf8)
   private let keepAlive = Array("Connection: keep-alive\r\n".utf8)
 
+  /// The reason phrase of a status line (RFC 9110 section 15, RFC 6585 section 5): those of all replies of this program.
   static func reason(_ status: UInt16) -> StaticString {
     switch status {
     case 200: "OK"

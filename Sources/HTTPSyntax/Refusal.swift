@@ -44,19 +44,6 @@ public enum Refusal: UInt8, CaseIterable, Equatable, Sendable {
     }
   }
 
-  /// The reason phrase of the status line (RFC 9110, section 15; RFC 6585, section 5).
-  public var reasonPhrase: StaticString {
-    switch self {
-    case .badRequestLine, .badTarget, .badFieldLine, .badHost, .badFraming, .badExpect: "Bad Request"
-    case .headTimeout: "Request Timeout"
-    case .targetTooLong: "URI Too Long"
-    case .headTooLarge, .tooManyFieldLines: "Request Header Fields Too Large"
-    case .methodNotImplemented: "Not Implemented"
-    case .tooManyConnections: "Service Unavailable"
-    case .versionNotSupported: "HTTP Version Not Supported"
-    }
-  }
-
   /// The reply's body: one line of ASCII, no line end. It holds nothing that the client sent.
   public var body: StaticString {
     switch self {

@@ -14,12 +14,6 @@ public struct WebURL: Equatable, Sendable, CustomStringConvertible {
   /// The URL as given.
   public let description: String
 
-  /// The `Host` field for a request: brackets where needed, the port where it is not the scheme's own.
-  public var hostField: String {
-    let name = host.utf8.contains(UInt8(ascii: ":")) ? "[\(host)]" : host
-    return port == (isSecure ? 443 : 80) ? name : "\(name):\(port)"
-  }
-
   /// Reads `scheme://host[:port][/path][?query]`. No user information, no fragment, no empty port, at most 1,024 bytes.
   ///
   /// http is taken only for 127.0.0.0/8, `::1` and `localhost`: over a network it would let anyone on the way choose

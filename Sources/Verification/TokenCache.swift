@@ -65,6 +65,7 @@ public struct TokenCache: ~Copyable {
   private static let largestChunk = 256 * 1024
   private static let smallestLimit = 64 * 1024
   private static let smallestIndex = 64
+  private static let chunksALook = 1024
 
   /// The bound in bytes that `init` was given.
   public let limit: Int
@@ -82,6 +83,8 @@ public struct TokenCache: ~Copyable {
   private let seed: (UInt64, UInt64)
   private var chunks: [Chunk] = []
   private var current = 0
+  /// The chunk that `releaseExpired` looks at next.
+  private var sweep = 0
   private var index = TokenIndex()
   private var keys: [KnownKey] = []
 
@@ -181,18 +184,36 @@ public struct TokenCache: ~Copyable {
   /// that began before can't be inserted any more.
   public mutating func removeAll() {
     epoch += 1
+    removeChunksAndIndex()
+  }
+
+  private mutating func removeChunksAndIndex() {
     chunks = []
     current = 0
+    sweep = 0
     index = TokenIndex()
     counters.entries = 0
     counters.bytes = 0
   }
 
-  /// Gives back the memory of chunks in which no entry may be served any more at `now`. For a timer.
-  public mutating func releaseExpired(now: Double) {
-    for chunk in chunks.indices where !chunks[chunk].isEmpty && chunks[chunk].lastRefusal <= now {
-      clear(chunk)
+  /// Gives back the memory of the next chunk in which no entry may be served any more at `now`; once none is left at all,
+  /// that of the index as well. For a timer: one call clears one chunk (some 1,000 entries) at most, and looks at 1,024.
+  ///
+  /// Returns whether there are chunks that this round has not looked at yet: then call again soon, else after a while.
+  public mutating func releaseExpired(now: Double) -> Bool {
+    let end = min(sweep + Self.chunksALook, chunks.count)
+    while sweep < end {
+      let chunk = sweep
+      sweep += 1
+      if !chunks[chunk].isEmpty, chunks[chunk].lastRefusal <= now {
+        clear(chunk)
+        break
+      }
     }
+    guard sweep >= chunks.count else { return true }
+    sweep = 0
+    if counters.entries == 0 { removeChunksAndIndex() }
+    return false
   }
 
   // MARK: - Finding

@@ -1,15 +1,17 @@
 """SPEC.md's "The process": commands, settings and their mistakes, exit codes, the admin listener, signals."""
 
+import pathlib
 import re
 import shutil
 import signal
 import socket
 import subprocess
+import time
 
 import pytest
 
 from minting import AUD, OTHER_AUD
-from running import Gateway, eventually, free_port, listening, run
+from running import SANITIZED, Gateway, eventually, free_port, listening, run
 from wire import Wire, ask, asserted, get, head, sample
 
 AUTH = f"/auth/{AUD}"
@@ -185,6 +187,38 @@ def test_healthcheck_asks_whether_it_is_ready(gateway, launch):
     assert run("healthcheck", "--admin", f"127.0.0.1:{free_port()}").returncode == 1
     waiting = launch.gateway(f"http://127.0.0.1:{free_port()}", ready=False)
     assert run("healthcheck", "--admin", f"127.0.0.1:{waiting.admin_port}").returncode == 1
+
+
+# Memory
+
+
+def status_kib(gateway, name):
+    text = pathlib.Path(f"/proc/{gateway.pid}/status").read_text()
+    return int(re.search(rf"^{name}:\s+(\d+) kB$", text, re.M)[1])
+
+
+@pytest.mark.skipif(SANITIZED, reason="a sanitizer's own memory hides that of the program")
+@pytest.mark.parametrize("has_keys", [True, False])
+def test_what_only_the_start_needed_is_given_back(launch, team, has_keys):
+    keys_url = None if has_keys else f"http://127.0.0.1:{free_port()}"
+    gateway = launch.gateway(team.issuer, ready=has_keys, keys_url=keys_url)
+    eventually(lambda: listening(gateway.port), "it has keys, or its first fetch has failed")
+    resident, most = status_kib(gateway, "VmRSS"), status_kib(gateway, "VmHWM")
+    assert resident < most - 3072, f"{resident} KiB of {most} are still resident"
+    assert ask(gateway.port, AUTH, asserted(team.mint())).status == (200 if has_keys else 503)
+    assert get(gateway.admin_port, "/metrics")[0] == 200
+
+
+@pytest.mark.skipif(SANITIZED, reason="it waits for some seconds, and the plain round has seen it")
+def test_tokens_whose_time_is_over_give_their_memory_back(launch, team):
+    gateway = launch.gateway(team.issuer, leeway="0s")
+
+    def entries():
+        return sample(get(gateway.admin_port, "/metrics")[1].decode(), "access_gateway_token_cache_entries")
+
+    assert ask(gateway.port, AUTH, asserted(team.mint(exp=int(time.time()) + 2))).status == 200
+    assert entries() == 1
+    eventually(lambda: entries() == 0, "the cache is empty")
 
 
 def test_it_listens_on_unix_sockets_and_several_addresses(launch, team, tmp_path):

@@ -234,20 +234,50 @@ import Token
     #expect(none.counters.bytes == 0)
   }
 
-  @Test func `chunks in which nothing is good any more give their memory back`() {
+  @Test func `chunks in which nothing is good any more give their memory back, one a call`() {
     var cache = cache(limit: 64 << 20)
     for number in 0..<3000 { _ = insert(number, into: &cache, refuseFrom: Self.now + Double(number)) }
     let before = cache.counters
-    cache.releaseExpired(now: Self.now + 1500)
-    #expect(cache.counters.bytes < before.bytes)
-    #expect(cache.counters.entries < before.entries)
-    let newest = find(2999, in: cache)
-    #expect(newest == payload(2999))
-    cache.releaseExpired(now: Self.now + 3000)
-    #expect(cache.counters.entries == 0)
+    let hasMore = cache.releaseExpired(now: Self.now + 1500)
+    #expect(hasMore)
+    #expect(cache.counters.bytes == before.bytes - 256 * 1024)
+    #expect(before.entries - cache.counters.entries <= 1024)
+    while cache.releaseExpired(now: Self.now + 1500) {}
+    for number in 1500..<3000 {
+      let found = find(number, in: cache)
+      #expect(found == payload(number))
+    }
+    #expect(cache.counters.evictions == 0)
+    while cache.releaseExpired(now: Self.now + 2998) {}
+    let last = find(2999, in: cache)
+    #expect(last == payload(2999))
+    while cache.releaseExpired(now: Self.now + 2999) {}
+    #expect(cache.counters == TokenCache.Counters())
     let kept = insert(1, into: &cache, refuseFrom: Self.now + 9000)
     let found = find(1, in: cache)
     #expect(kept && found != nil)
+  }
+
+  @Test func `a cache that turned over shrinks, too, and goes on in turn`() {
+    var cache = cache(limit: 1 << 20)
+    for number in 0..<5000 { _ = insert(number, into: &cache, refuseFrom: Self.now + 10) }
+    let full = cache.counters
+    while cache.releaseExpired(now: Self.now) {}
+    #expect(cache.counters == full)
+    // Some of the chunks, which lie anywhere in the ring.
+    for number in 5000..<6000 { _ = insert(number, into: &cache, refuseFrom: Self.now + 100) }
+    while cache.releaseExpired(now: Self.now + 10) {}
+    #expect(cache.counters.bytes < full.bytes)
+    for number in 5000..<6000 {
+      let found = find(number, in: cache)
+      #expect(found == payload(number))
+    }
+    for number in 6000..<12_000 {
+      _ = insert(number, into: &cache, refuseFrom: Self.now + 100)
+      #expect(cache.counters.bytes <= cache.limit)
+    }
+    let newest = find(11_999, in: cache)
+    #expect(newest == payload(11_999))
   }
 }
 

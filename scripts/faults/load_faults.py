@@ -13,11 +13,13 @@ import subprocess
 import sys
 import time
 
-from house import AUDIENCE, Gateway, Issuer, ask, bearing, fail, head, many_descriptors
+from house import Gateway, Issuer, bearing, head
+from programs import AUDIENCE, fail, many_descriptors
 
 AUTH = f"/auth/{AUDIENCE}"
 PACE = 0.004  # seconds between the good client's requests
 KIB_A_CONNECTION = 3.0
+IDLE_MIB = 15  # resident, nobody has asked yet
 problems = []
 
 
@@ -236,6 +238,10 @@ def main():
     issuer = Issuer(options.binary)
     token = issuer.mint("good")
     gateway = Gateway(options.binary, issuer)
+    idle_mib = gateway.resident / 1024
+    print(f"idle: {idle_mib:.1f} MiB")
+    if idle_mib > IDLE_MIB:
+        problems.append(f"{idle_mib:.1f} MiB before anybody came")
     measure(gateway, token, 0.5)
     rows = Rows(lambda: measure(gateway, token, seconds), strict=not small)
 

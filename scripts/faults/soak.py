@@ -13,7 +13,8 @@ import subprocess
 import sys
 import time
 
-from house import AUDIENCE, Gateway, Issuer, bearing, fail, head, many_descriptors
+from house import Gateway, Issuer, bearing, head
+from programs import AUDIENCE, fail, many_descriptors
 
 AUTH = f"/auth/{AUDIENCE}"
 ROTATION = 8  # seconds

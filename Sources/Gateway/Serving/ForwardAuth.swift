@@ -219,6 +219,13 @@ final class ForwardAuth: RequestHandler {
     countCache()
   }
 
+  /// Gives back some of the memory of remembered tokens whose time is over; true: there may be more to do soon.
+  func releaseExpired() -> Bool {
+    let hasMore = cache.releaseExpired(now: Clock.wallSeconds)
+    countCache()
+    return hasMore
+  }
+
   private func countCache() { counters.setCache(entries: cache.counters.entries, bytes: cache.counters.bytes) }
 
   // MARK: - What the gate tells

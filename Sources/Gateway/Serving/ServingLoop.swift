@@ -40,10 +40,27 @@ enum ServingLoop {
             }
           },
         ]
-        withExtendedLifetime((ears, server)) { loop.run() }
+        let sweep = CacheSweep(of: handler, on: loop)
+        withExtendedLifetime((ears, server, sweep)) { loop.run() }
       } catch {
         failed(error)
       }
     }
+  }
+}
+
+/// Gives back the memory of tokens whose time is over, one chunk a call, with room for requests between two. Thread: the
+/// loop's.
+private final class CacheSweep {
+  private static let pauseBetweenChunks: Int64 = 10
+  private static let pauseBetweenRounds: Int64 = 5000
+  private var timer: LoopTimer?
+
+  init(of handler: ForwardAuth, on loop: EventLoop) {
+    timer = LoopTimer(on: loop) { [unowned self] in
+      let hasMore = handler.releaseExpired()
+      timer?.schedule(afterMilliseconds: hasMore ? Self.pauseBetweenChunks : Self.pauseBetweenRounds)
+    }
+    timer?.schedule(afterMilliseconds: Self.pauseBetweenRounds)
   }
 }
