@@ -22,12 +22,23 @@ public struct DigestMemo: ~Copyable {
 
   public init() { table = Array(repeating: Place(), count: Self.places) }
 
+  /// Whether a pair is of a length that is remembered, so that asking for its digest may cost none.
+  public func mayHold(audience: Span<UInt8>, token: Span<UInt8>) -> Bool {
+    audience.count + token.count <= Self.longestPair && token.count >= 16
+  }
+
+  /// The digest of a pair that is of a length that is remembered; nil for the others, whose digest costs its bytes.
+  public mutating func digestIfShort(audience: Span<UInt8>, token: Span<UInt8>) -> SHA256Digest? {
+    guard mayHold(audience: audience, token: token) else { return nil }
+    return digest(audience: audience, token: token)
+  }
+
   /// The digest of an audience and a token, as `SHA256Digest.init(audience:token:)` gives it.
   ///
   /// Allocates only while places are used for the first time or by a longer pair.
   public mutating func digest(audience: Span<UInt8>, token: Span<UInt8>) -> SHA256Digest {
     let count = audience.count + token.count
-    guard count <= Self.longestPair, token.count >= 16 else { return SHA256Digest(audience: audience, token: token) }
+    guard mayHold(audience: audience, token: token) else { return SHA256Digest(audience: audience, token: token) }
     let at = place(of: token)
     if table[at].audienceCount == audience.count, table[at].bytes.count == count,
       equal(table[at].bytes, at: 0, audience), equal(table[at].bytes, at: audience.count, token)

@@ -17,6 +17,9 @@ import Verification
       let expected = SHA256Digest(audience: audience.span, token: token.span)
       let digest = memo.digest(audience: audience.span, token: token.span)
       #expect(digest == expected)
+      let short = memo.digestIfShort(audience: audience.span, token: token.span)
+      let isShort = token.count >= 16 && audience.count + token.count <= 1344
+      #expect(short == (isShort ? expected : nil))
     }
   }
 
