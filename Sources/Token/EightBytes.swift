@@ -1,7 +1,7 @@
 // Eight bytes at a step: the questions that long runs of bytes are asked, without a branch a byte. Pure arithmetic.
 
 /// Eight bytes of a source, the first one lowest.
-struct EightBytes {
+struct EightBytes: Equatable {
   private let word: UInt64
 
   private static let ones: UInt64 = 0x0101_0101_0101_0101

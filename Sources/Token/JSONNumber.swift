@@ -64,11 +64,15 @@ extension JSONNode {
     var exponent = 0
     var isNegative = false
     var at = start
-    while at < range.upperBound {
+    // What follows a saturated exponent is digits that change nothing; thousands of zeros in front cost next to nothing.
+    while at < range.upperBound, exponent < 10_000_000_000 {
+      while exponent == 0, range.upperBound - at >= 8,
+        !EightBytes(source, at: at).other(than: UInt8(ascii: "0")).isAny
+      { at += 8 }
+      guard at < range.upperBound else { break }
       switch source[at] {
       case UInt8(ascii: "-"): isNegative = true
-      case UInt8(ascii: "0")...UInt8(ascii: "9"):
-        if exponent < 10_000_000_000 { exponent = exponent * 10 + Int(source[at] - UInt8(ascii: "0")) }
+      case UInt8(ascii: "0")...UInt8(ascii: "9"): exponent = exponent * 10 + Int(source[at] - UInt8(ascii: "0"))
       default: break
       }
       at += 1

@@ -2,34 +2,76 @@
 // reach the end of the stack. Every offset only grows, so the time is linear in the text (a name costs at most one
 // comparison of 16 bits with each of the object's other names).
 
+/// What became of a text that was to be read for no more than a certain work.
+public enum JSONOutcome: Sendable, Equatable {
+  /// Read to its end, and fine.
+  case read
+  /// Not acceptable, however much work is put into it.
+  case refused
+  /// The work was used up before the end: nothing is known of the text.
+  case unfinished
+}
+
+/// What reading costs beyond the bytes, in units of about 5 ns: whatever the processor cannot do eight bytes at a step,
+/// and whatever looking at a value later cannot. Measured (`bench/refusals`), rounded up.
+private enum Work {
+  /// A number, word, string, array or object.
+  static let value = 4
+  /// A member's name, its hash and the comparisons with the names that are looked for.
+  static let name = 6
+  /// The same, where the name has escapes and is unescaped for each.
+  static let escapedName = 12
+  /// An escape, or a character that is not ASCII.
+  static let character = 1
+  /// White space behind a token.
+  static let space = 1
+  /// So many bytes of a name, or of a string that has escapes, cost a unit more: they are hashed or compared.
+  static let plainNameBytes = 16
+  static let escapedBytes = 2
+}
+
 extension JSONDocument {
   /// Reads one JSON text and fills the tape; false when it is refused, and then the tape is empty.
   ///
   /// Allocates nothing. `source` may be empty or hold any bytes; it must stay as it is as long as nodes are looked at.
   public mutating func parse(_ source: Span<UInt8>) -> Bool {
-    entryCount = 0
-    guard source.count <= Int(Int32.max) else { return false }
-    guard let used = Self.fill(&tape, from: source, frames: &frames, limit: maximumMembers, seed: seed) else {
-      return false
-    }
-    entryCount = used
-    return true
+    var unbounded = Int.max
+    return parse(source, work: &unbounded) == .read
   }
 
-  /// The parser itself: how many entries it filled, or nil when the text is refused.
+  /// As ``parse(_:)``, but gives up where the text takes more than `work`, which is what may be spent on it beyond its
+  /// plain bytes (units of about 5 ns) and afterwards what is left of that: below zero when all is used up.
+  ///
+  /// A text that is read or refused is so whatever `work` was. The tape is empty unless the text was read.
+  public mutating func parse(_ source: Span<UInt8>, work: inout Int) -> JSONOutcome {
+    entryCount = 0
+    guard source.count <= Int(Int32.max) else { return .refused }
+    let used = Self.fill(&tape, from: source, frames: &frames, limit: maximumMembers, seed: seed, work: &work)
+    guard work >= 0 else { return .unfinished }
+    guard let used else { return .refused }
+    entryCount = used
+    return .read
+  }
+
+  /// The parser itself: how many entries it filled, or nil when the text is refused or `left` falls below zero.
   private static func fill(
-    _ tapeArray: inout [Entry], from source: Span<UInt8>, frames frameArray: inout [Frame], limit: Int, seed: UInt64
+    _ tapeArray: inout [Entry], from source: Span<UInt8>, frames frameArray: inout [Frame], limit: Int, seed: UInt64,
+    work left: inout Int
   ) -> Int? {
+    // A local copy lives in a register.
+    var work = left
+    defer { left = work }
     // One span each, so that the array's uniqueness is checked once a text instead of once a write.
     var tape = tapeArray.mutableSpan
     var frames = frameArray.mutableSpan
     var used = 0
     var depth = 0
-    var at = skipWhiteSpace(source, from: 0)
+    var at = skipWhiteSpace(source, from: 0, &work)
 
     while true {
       // A value is due at `at`.
-      guard at < source.count, used < tape.count else { return nil }
+      work -= Work.value
+      guard work >= 0, at < source.count, used < tape.count else { return nil }
       let kind: JSONKind
       switch source[at] {
       case UInt8(ascii: "{"): kind = .object
@@ -50,11 +92,11 @@ extension JSONDocument {
         frames[depth] = Frame(entry: UInt32(used), isObject: kind == .object)
         depth += 1
         used += 1
-        at = skipWhiteSpace(source, from: at + 1)
+        at = skipWhiteSpace(source, from: at + 1, &work)
         guard at < source.count else { return nil }
         isOpened = true
       case .string:
-        guard let text = scanString(source, from: at + 1) else { return nil }
+        guard let text = scanString(source, from: at + 1, &work) else { return nil }
         tape[used] = Entry(
           start: UInt32(at + 1), end: UInt32(text.end), next: UInt32(used + 1), kind: .string,
           hasEscapes: text.hasEscapes)
@@ -70,10 +112,10 @@ extension JSONDocument {
       // Behind a value, or just inside a container: what closes here, and what comes next.
       while true {
         guard depth > 0 else {
-          guard skipWhiteSpace(source, from: at) == source.count else { return nil }
+          guard skipWhiteSpace(source, from: at, &work) == source.count else { return nil }
           return used
         }
-        at = skipWhiteSpace(source, from: at)
+        at = skipWhiteSpace(source, from: at, &work)
         guard at < source.count else { return nil }
         let isObject = frames[depth - 1].isObject
         if source[at] == (isObject ? UInt8(ascii: "}") : UInt8(ascii: "]")) {
@@ -87,12 +129,13 @@ extension JSONDocument {
         }
         if !isOpened {
           guard source[at] == UInt8(ascii: ",") else { return nil }
-          at = skipWhiteSpace(source, from: at + 1)
+          at = skipWhiteSpace(source, from: at + 1, &work)
         }
         if isObject {
           guard
             let end = scanName(
-              source, from: at, tape: &tape, used: &used, frame: &frames[depth - 1], limit: limit, seed: seed)
+              source, from: at, tape: &tape, used: &used, frame: &frames[depth - 1], limit: limit, seed: seed,
+              &work)
           else { return nil }
           at = end
         }
@@ -105,12 +148,14 @@ extension JSONDocument {
   /// that name.
   private static func scanName(
     _ source: Span<UInt8>, from start: Int, tape: inout MutableSpan<Entry>, used: inout Int, frame: inout Frame,
-    limit: Int, seed: UInt64
+    limit: Int, seed: UInt64, _ work: inout Int
   ) -> Int? {
     guard start < source.count, source[start] == UInt8(ascii: "\""), used < tape.count,
-      frame.memberCount < limit, let text = scanString(source, from: start + 1)
+      frame.memberCount < limit, let text = scanString(source, from: start + 1, &work)
     else { return nil }
     let range = start + 1..<text.end
+    work -= text.hasEscapes ? Work.escapedName : Work.name + range.count / Work.plainNameBytes
+    guard work >= 0 else { return nil }
     let hash = JSONText.hash(source, in: range, hasEscapes: text.hasEscapes, seed: seed)
     let fingerprint = UInt16(truncatingIfNeeded: hash >> 16)
     let word = Int(hash & 3)
@@ -136,15 +181,16 @@ extension JSONDocument {
       start: UInt32(range.lowerBound), end: UInt32(range.upperBound), next: UInt32(used + 1), hash: fingerprint,
       kind: .string, hasEscapes: text.hasEscapes)
     used += 1
-    let colon = skipWhiteSpace(source, from: text.end + 1)
+    let colon = skipWhiteSpace(source, from: text.end + 1, &work)
     guard colon < source.count, source[colon] == UInt8(ascii: ":") else { return nil }
-    return skipWhiteSpace(source, from: colon + 1)
+    return skipWhiteSpace(source, from: colon + 1, &work)
   }
 
   @inline(__always)
-  private static func skipWhiteSpace(_ source: Span<UInt8>, from start: Int) -> Int {
+  private static func skipWhiteSpace(_ source: Span<UInt8>, from start: Int, _ work: inout Int) -> Int {
     // Most texts have none at all.
     guard start < source.count, source[start] <= 0x20 else { return start }
+    work -= Work.space
     return skipLongWhiteSpace(source, from: start)
   }
 
@@ -165,7 +211,9 @@ extension JSONDocument {
   }
 
   /// Reads a string's inside from behind the opening quote; `end` is the closing quote. Nil when refused.
-  private static func scanString(_ source: Span<UInt8>, from start: Int) -> (end: Int, hasEscapes: Bool)? {
+  private static func scanString(
+    _ source: Span<UInt8>, from start: Int, _ work: inout Int
+  ) -> (end: Int, hasEscapes: Bool)? {
     var at = start
     var hasEscapes = false
     while true {
@@ -174,6 +222,10 @@ extension JSONDocument {
       // Whatever is not plain often comes in runs.
       while at < source.count {
         let byte = source[at]
+        if byte == UInt8(ascii: "\"") {
+          if hasEscapes { work -= (at - start) / Work.escapedBytes }
+          return (at, hasEscapes)
+        }
         if byte >= 0x80 {
           guard let length = JSONText.sequenceLength(source, at: at) else { return nil }
           at += length
@@ -181,12 +233,12 @@ extension JSONDocument {
           guard let length = JSONText.escapeLength(source, at: at) else { return nil }
           hasEscapes = true
           at += length
-        } else if byte == UInt8(ascii: "\"") {
-          return (at, hasEscapes)
         } else {
           guard byte >= 0x20 else { return nil }
           break
         }
+        work -= Work.character
+        guard work >= 0 else { return nil }
       }
     }
   }

@@ -189,7 +189,15 @@ extension JSONNode {
     guard kind == .string, range.upperBound <= source.count else { return false }
     if !hasEscapes {
       guard range.count == bytes.count else { return false }
-      for index in bytes.indices where source[range.lowerBound + index] != bytes[index] { return false }
+      var at = 0
+      while bytes.count - at >= 8 {
+        guard EightBytes(bytes, at: at) == EightBytes(source, at: range.lowerBound + at) else { return false }
+        at += 8
+      }
+      while at < bytes.count {
+        guard source[range.lowerBound + at] == bytes[at] else { return false }
+        at += 1
+      }
       return true
     }
     var unescaped = JSONText.Bytes(range)

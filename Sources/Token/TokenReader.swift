@@ -1,6 +1,16 @@
 // Bytes to token: the compact form (RFC 7515 section 7.1), the header's rules, the payload's JSON. No key, no clock and no
 // signature here; what the claims must say is judged in Checks.swift, and handed out in Identity.swift.
 
+/// What became of a token that was read before anybody knows its signature.
+public enum Reading: Sendable, Equatable {
+  /// Denied, whatever the signature.
+  case refused(Reason)
+  /// Its form is fine, and its claims can be judged.
+  case settled
+  /// Its JSON takes more work than it deserves without a valid signature. Nothing is known of its claims.
+  case unsettled
+}
+
 /// Reads one assertion after the other into memory of its own, allocated once: one a loop or worker.
 ///
 /// `read` judges the form. Then `check` judges what the claims say; both need no keys. A token is valid only when, beyond
@@ -14,6 +24,11 @@ public struct TokenReader: ~Copyable, Sendable {
   public static let maximumHeaderLength = 1024
   /// The longest `kid`, in bytes once unescaped.
   public static let maximumKeyIdentifierLength = 256
+
+  /// The longest encoded signature that any key makes: RSA of 8192 bits.
+  private static let longestSignature = 1366
+  /// What ``screen(_:)`` spends on a token beyond its plain bytes, in units of about 5 ns.
+  static let screeningWork = 288
 
   /// The nodes of the claims that are looked at; nil where the payload has no such member.
   struct Claims {
@@ -35,7 +50,7 @@ public struct TokenReader: ~Copyable, Sendable {
     var hasJWTType = true
   }
 
-  let names = Names()
+  let names = MemberNames()
   var headerBytes: [UInt8]
   var headerCount = 0
   var header: JSONDocument
@@ -50,6 +65,8 @@ public struct TokenReader: ~Copyable, Sendable {
 
   /// Whether the last token was read to its end; all answers hang on it.
   var isRead = false
+  /// Whether all of the last token was decoded, so that it is base64url and two dots.
+  private var isDecoded = false
 
   /// The algorithms that the header's `alg` stands for: empty when we have none of that name, two for `EdDSA`.
   public private(set) var algorithms: AlgorithmSet = []
@@ -72,51 +89,116 @@ public struct TokenReader: ~Copyable, Sendable {
   ///
   /// Allocates nothing; the time is linear in the token. Nothing of `token` is kept but copies.
   public mutating func read(_ token: Span<UInt8>) -> Reason? {
+    switch read(token, work: Int.max) {
+    case .settled: nil
+    case .refused(let reason): reason
+    // There is no such work, and nothing unsettled may pass for settled.
+    case .unsettled: .malformed
+    }
+  }
+
+  /// As ``read(_:)``, for no more than ``screeningWork`` beyond the token's plain bytes: for whoever has not seen a
+  /// signature yet.
+  ///
+  /// The header is always read to its end. Where header and payload take more work than that, the token is
+  /// ``Reading/unsettled``: the reader then hands out the header's `alg` and `kid` and the signature, and nothing of the
+  /// claims, because nothing is known of them. The header's `typ` was judged.
+  public mutating func screen(_ token: Span<UInt8>) -> Reading { read(token, work: Self.screeningWork) }
+
+  private mutating func read(_ token: Span<UInt8>, work: Int) -> Reading {
     forget()
-    let reason = judge(token)
-    if reason != nil { forget() }
-    return reason
+    let reading = judge(token, work: work)
+    switch reading {
+    case .settled: isRead = true
+    case .unsettled: forgetPayload()
+    case .refused:
+      let wasDecoded = isDecoded
+      forget()
+      isDecoded = wasDecoded
+    }
+    return reading
   }
 
   private mutating func forget() {
-    isRead = false
+    forgetPayload()
+    isDecoded = false
     header.clear()
-    payload.clear()
     headerCount = 0
-    payloadCount = 0
     signatureCount = 0
     keyIdentifierCount = 0
-    claims = Claims()
     algorithms = []
     signingInput = 0..<0
   }
 
-  private mutating func judge(_ token: Span<UInt8>) -> Reason? {
+  private mutating func forgetPayload() {
+    isRead = false
+    payload.clear()
+    payloadCount = 0
+    claims = Claims()
+  }
+
+  private mutating func judge(_ token: Span<UInt8>, work: Int) -> Reading {
     // Length first: what costs time in proportion to the token comes after (CVE-2025-61920).
-    guard token.count <= Self.maximumTokenLength else { return .tooLarge }
+    guard token.count <= Self.maximumTokenLength else { return .refused(.tooLarge) }
     // The dots are found in place, never split into an array (CVE-2025-30204). A third one is no base64url.
     guard let firstDot = Self.firstDot(in: token), let secondDot = Self.lastDot(in: token), firstDot > 0,
       secondDot > firstDot + 1, secondDot + 1 < token.count
-    else { return .malformed }
-    guard firstDot <= Self.maximumHeaderLength else { return .tooLarge }
-    guard let headerCount = Self.decode(token, 0..<firstDot, to: &headerBytes),
-      let payloadCount = Self.decode(token, firstDot + 1..<secondDot, to: &payloadBytes),
-      let signatureCount = Self.decode(token, secondDot + 1..<token.count, to: &signatureBytes)
-    else { return .malformed }
+    else { return .refused(.malformed) }
+    guard firstDot <= Self.maximumHeaderLength else { return .refused(.tooLarge) }
+    guard let headerCount = Self.decode(token, 0..<firstDot, to: &headerBytes) else { return .refused(.malformed) }
     self.headerCount = headerCount
-    self.payloadCount = payloadCount
-    self.signatureCount = signatureCount
     signingInput = 0..<secondDot
 
-    guard Self.parse(&header, headerBytes, headerCount), let header = readHeader(),
-      let keyIdentifier = header.keyIdentifier, copyKeyIdentifier(keyIdentifier),
-      Self.parse(&payload, payloadBytes, payloadCount), let claims = readClaims()
-    else { return .malformed }
-    guard header.hasJWTType else { return .tokenType }
-    self.claims = claims
+    var left = Int.max
+    guard Self.parse(&header, headerBytes, headerCount, &left) == .read, let header = readHeader(),
+      let keyIdentifier = header.keyIdentifier, copyKeyIdentifier(keyIdentifier)
+    else { return .refused(.malformed) }
     algorithms = header.algorithms
-    isRead = true
-    return nil
+    let spent = Int.max - left
+    guard spent <= work else {
+      // The header is at most 1 KiB; the payload is not even decoded. A longer signature than any is left out.
+      if token.count - secondDot - 1 <= Self.longestSignature {
+        guard let count = Self.decode(token, secondDot + 1..<token.count, to: &signatureBytes) else {
+          return .refused(.malformed)
+        }
+        signatureCount = count
+      }
+      return header.hasJWTType ? .unsettled : .refused(.tokenType)
+    }
+
+    guard let payloadCount = Self.decode(token, firstDot + 1..<secondDot, to: &payloadBytes),
+      let signatureCount = Self.decode(token, secondDot + 1..<token.count, to: &signatureBytes)
+    else { return .refused(.malformed) }
+    isDecoded = true
+    self.payloadCount = payloadCount
+    self.signatureCount = signatureCount
+    left = work - spent
+    switch Self.parse(&payload, payloadBytes, payloadCount, &left) {
+    case .read: break
+    case .refused: return .refused(.malformed)
+    case .unfinished: return header.hasJWTType ? .unsettled : .refused(.tokenType)
+    }
+    guard let claims = readClaims() else { return .refused(.malformed) }
+    guard header.hasJWTType else { return .refused(.tokenType) }
+    self.claims = claims
+    return .settled
+  }
+
+  /// Whether `token`, which must be the one last read, holds a comma: several tokens in one, where a proxy joined lines.
+  /// Costs nothing where all of it was decoded, because a comma is no base64url. A token that is too long is not looked
+  /// through, and no list.
+  public borrowing func isList(_ token: Span<UInt8>) -> Bool {
+    guard !isDecoded, token.count <= Self.maximumTokenLength else { return false }
+    var at = 0
+    while token.count - at >= 8 {
+      if EightBytes(token, at: at).equal(to: UInt8(ascii: ",")).isAny { return true }
+      at += 8
+    }
+    while at < token.count {
+      if token[at] == UInt8(ascii: ",") { return true }
+      at += 1
+    }
+    return false
   }
 
   private static func firstDot(in token: Span<UInt8>) -> Int? {
@@ -149,8 +231,10 @@ public struct TokenReader: ~Copyable, Sendable {
     return Base64URL.decode(token, in: range, to: &buffer)
   }
 
-  private static func parse(_ document: inout JSONDocument, _ bytes: [UInt8], _ count: Int) -> Bool {
-    document.parse(bytes.span.extracting(0..<count))
+  private static func parse(
+    _ document: inout JSONDocument, _ bytes: [UInt8], _ count: Int, _ work: inout Int
+  ) -> JSONOutcome {
+    document.parse(bytes.span.extracting(0..<count), work: &work)
   }
 
   /// The header's rules; nil when one is broken that makes the token malformed. A member that we do not know is ignored
@@ -162,28 +246,18 @@ public struct TokenReader: ~Copyable, Sendable {
     var result = Header()
     var cursor = header.children(of: root)
     while let member = header.nextMember(&cursor) {
-      let name = member.name
       let value = member.value
-      if name.equals(names.alg, in: source) {
-        result.algorithms = algorithms(of: value, in: source)
-      } else if name.equals(names.kid, in: source) {
+      switch names.headerMember(member.name, in: source) {
+      case .alg: result.algorithms = algorithms(of: value, in: source)
+      case .kid:
         guard value.kind == .string else { return nil }
         result.keyIdentifier = value
-      } else if name.equals(names.typ, in: source) {
-        result.hasJWTType = value.equals(names.jwt, in: source)
-      } else if name.equals(names.cty, in: source) {
+      case .typ: result.hasJWTType = value.equals(names.jwt, in: source)
+      case .cty:
         // A JWT inside a JWT would be judged by its envelope (RFC 7519 section 5.2).
         guard value.kind == .string, !isNested(value, in: source) else { return nil }
-      } else if name.equals(names.crit, in: source) || name.equals(names.b64, in: source)
-        || name.equals(names.zip, in: source) || name.equals(names.enc, in: source)
-      {
-        // Each changes what is signed or how it is read (CVE-2026-35042, CVE-2025-59420).
-        return nil
-      } else if name.equals(names.jwk, in: source) || name.equals(names.jku, in: source)
-        || name.equals(names.x5u, in: source)
-      {
-        // A token must not bring its own key, nor say where to fetch one.
-        return nil
+      case .refused: return nil
+      case nil: break
       }
     }
     return result
@@ -228,58 +302,21 @@ public struct TokenReader: ~Copyable, Sendable {
     var found = Claims()
     var cursor = payload.children(of: root)
     while let member = payload.nextMember(&cursor) {
-      let name = member.name
-      if name.equals(names.iss, in: source) {
-        found.issuer = member.value
-      } else if name.equals(names.aud, in: source) {
-        found.audience = member.value
-      } else if name.equals(names.exp, in: source) {
-        found.expiry = member.value
-      } else if name.equals(names.nbf, in: source) {
-        found.notBefore = member.value
-      } else if name.equals(names.iat, in: source) {
-        found.issuedAt = member.value
-      } else if name.equals(names.type, in: source) {
-        found.type = member.value
-      } else if name.equals(names.email, in: source) {
-        found.email = member.value
-      } else if name.equals(names.commonName, in: source) {
-        found.commonName = member.value
-      } else if name.equals(names.sub, in: source) {
-        found.subject = member.value
+      let value = member.value
+      switch names.claim(member.name, in: source) {
+      case .iss: found.issuer = value
+      case .aud: found.audience = value
+      case .exp: found.expiry = value
+      case .nbf: found.notBefore = value
+      case .iat: found.issuedAt = value
+      case .type: found.type = value
+      case .email: found.email = value
+      case .commonName: found.commonName = value
+      case .sub: found.subject = value
+      case nil: break
       }
     }
     return found
-  }
-}
-
-extension TokenReader {
-  /// The names and values that a token is asked for, made once a reader.
-  struct Names: Sendable {
-    let alg: ShortText = "alg"
-    let kid: ShortText = "kid"
-    let typ: ShortText = "typ"
-    let cty: ShortText = "cty"
-    let crit: ShortText = "crit"
-    let b64: ShortText = "b64"
-    let zip: ShortText = "zip"
-    let enc: ShortText = "enc"
-    let jwk: ShortText = "jwk"
-    let jku: ShortText = "jku"
-    let x5u: ShortText = "x5u"
-    let jwt: ShortText = "JWT"
-    let lowercaseJWT: ShortText = "jwt"
-    let mediaType: ShortText = "application/jwt"
-    let iss: ShortText = "iss"
-    let aud: ShortText = "aud"
-    let exp: ShortText = "exp"
-    let nbf: ShortText = "nbf"
-    let iat: ShortText = "iat"
-    let type: ShortText = "type"
-    let email: ShortText = "email"
-    let commonName: ShortText = "common_name"
-    let sub: ShortText = "sub"
-    let app: ShortText = "app"
   }
 }
 

@@ -4,11 +4,11 @@
 
 import Glibc
 
-/// Remembers the digests of recent pairs of audience and token. One event loop owns it; about 1.2 MB once it is full.
+/// Remembers the digests of recent pairs of audience and token. One event loop owns it; 1 to 2 MB once it is full.
 public struct DigestMemo: ~Copyable {
   private static let places = 1024
   /// Longer pairs are not remembered: their digest is computed each time.
-  private static let longestPair = 1344
+  private static let longestPair = 2048
 
   private struct Place {
     /// Audience and token, one behind the other.
@@ -25,6 +25,17 @@ public struct DigestMemo: ~Copyable {
 
   public init() { table = Array(repeating: Place(), count: Self.places) }
 
+  /// Whether a pair is of a length that is remembered, so that asking for its digest may cost none.
+  public func mayHold(audience: Span<UInt8>, token: Span<UInt8>) -> Bool {
+    audience.count + token.count <= Self.longestPair && token.count >= 16
+  }
+
+  /// The digest of a pair that is of a length that is remembered; nil for the others, whose digest costs its bytes.
+  public mutating func digestIfShort(audience: Span<UInt8>, token: Span<UInt8>) -> SHA256Digest? {
+    guard mayHold(audience: audience, token: token) else { return nil }
+    return digest(audience: audience, token: token)
+  }
+
   /// The digest of an audience and a token, as `SHA256Digest.init(audience:token:)` gives it.
   ///
   /// A pair takes its place when it is asked for twice with no other new one in between: of more tokens than there are
@@ -32,7 +43,7 @@ public struct DigestMemo: ~Copyable {
   /// first time or by a longer pair.
   public mutating func digest(audience: Span<UInt8>, token: Span<UInt8>) -> SHA256Digest {
     let count = audience.count + token.count
-    guard count <= Self.longestPair, token.count >= 16 else { return SHA256Digest(audience: audience, token: token) }
+    guard mayHold(audience: audience, token: token) else { return SHA256Digest(audience: audience, token: token) }
     let mark = mark(of: token)
     let at = Int(mark) & (Self.places - 1)
     if table[at].held == mark, table[at].audienceCount == audience.count, table[at].bytes.count == count,

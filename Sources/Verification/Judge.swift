@@ -4,11 +4,11 @@
 
 import Token
 
-/// What is known of a token before its signature is verified.
-public enum Assessment: Sendable {
+/// What is known of a token before its signature is verified. There is no case that allows.
+public enum Screening: Sendable {
   /// Denied, with no need of a signature.
   case refused(Reason)
-  /// Everything else is fine: the verdict is what the signature by this key says.
+  /// To be verified by this key. A good signature does not allow yet: see ``Judge/confirm(token:audience:now:keys:verifiedBy:reader:)``.
   case needsSignature(VerificationKey)
 }
 
@@ -36,30 +36,93 @@ public struct Judge: Sendable {
   public init(_ expectations: Expectations) { self.init([expectations]) }
 
   /// The place in ``issuers`` that the token last read is judged by: the only one, or with several the one that `iss`
-  /// names. Nil when it names none.
+  /// names. Nil when it names none, or its claims were not read.
   public func issuer(of reader: borrowing TokenReader) -> Int? {
     issuers.count == 1 ? 0 : reader.issuer(among: issuers)
   }
 
+  /// Looks at a token that nobody has vouched for, at a bounded cost: what refuses it before its signature, or the key to
+  /// hold the signature against.
+  ///
+  /// Reads `token` into `reader`, which then holds its signature. `keys` are the sets that may be trusted, at most one an
+  /// issuer; `now` is seconds since 1970. Allocates nothing.
+  ///
+  /// Where the token's JSON takes too much work (``TokenReader/screen(_:)``), its claims are not judged: the header's form,
+  /// `typ`, `alg`, `kid` and the signature's length are, and the rest waits for a good signature. What
+  /// ``verdict(token:audience:now:keys:reader:verifier:)`` would have said of its payload or claims then becomes what is
+  /// wrong with these, `keys_unavailable` where no keys are trusted, or `signature`. The `kid` picks among the sets of all
+  /// issuers then. Where two have it, which only these issuers can bring about, the token is judged in full at once.
+  public func screen(
+    token: Span<UInt8>, audience: Span<UInt8>, now: Double, keys: [KeySet], reader: inout TokenReader
+  ) -> Screening {
+    switch reader.screen(token) {
+    case .refused(let reason): return .refused(reason)
+    case .settled: return assessClaims(audience: audience, now: now, keys: keys, reader: reader)
+    case .unsettled: break
+    }
+    if issuers.count == 1, reader.algorithms.isDisjoint(with: issuers[0].algorithms) { return .refused(.algorithm) }
+    var found: (key: VerificationKey, issuer: Int)?
+    for set in keys {
+      guard let at = reader.withKeyIdentifier({ set.index(of: $0) }),
+        let place = issuers.firstIndex(where: { $0.issuer == set.issuer })
+      else { continue }
+      guard found == nil else { return assess(token: token, audience: audience, now: now, keys: keys, reader: &reader) }
+      found = (set.keys[at], place)
+    }
+    guard let found else {
+      // It may be a key of an issuer whose keys are not there.
+      let isComplete = issuers.allSatisfy { set(of: $0, among: keys) != nil }
+      return .refused(isComplete ? .keyUnknown : .keysUnavailable)
+    }
+    return compare(found.key, issuers[found.issuer], reader)
+  }
+
+  /// Judges a token in full whose signature `key` has made, by the time and the keys of now: a key may have left, a time
+  /// may have come since ``screen(token:audience:now:keys:reader:)``, which may have left the claims for later.
+  ///
+  /// `reader` then holds the token and its identity, if it is allowed.
+  public func confirm(
+    token: Span<UInt8>, audience: Span<UInt8>, now: Double, keys: [KeySet], verifiedBy key: VerificationKey,
+    reader: inout TokenReader
+  ) -> Verdict {
+    switch assess(token: token, audience: audience, now: now, keys: keys, reader: &reader) {
+    case .refused(let reason): .denied(reason)
+    // The signature counts for the key that it was held against alone.
+    case .needsSignature(let own): own.isSame(as: key) ? .allowed : .denied(.keyUnknown)
+    }
+  }
+
   /// Judges everything but the signature, the cheapest first.
   ///
-  /// Reads `token` into `reader`, which then holds its signature and identity. `keys` are the sets that may be trusted,
-  /// at most one an issuer; `now` is seconds since 1970. Allocates nothing. Checks that need no keys come before
-  /// `keysUnavailable`, so that an outage changes no other verdict.
-  public func assess(
+  /// Checks that need no keys come before `keysUnavailable`, so that an outage changes no other verdict.
+  func assess(
     token: Span<UInt8>, audience: Span<UInt8>, now: Double, keys: [KeySet], reader: inout TokenReader
-  ) -> Assessment {
+  ) -> Screening {
     if let reason = reader.read(token) { return .refused(reason) }
+    return assessClaims(audience: audience, now: now, keys: keys, reader: reader)
+  }
+
+  /// The same for a token that `reader` has read to its end.
+  private func assessClaims(
+    audience: Span<UInt8>, now: Double, keys: [KeySet], reader: borrowing TokenReader
+  ) -> Screening {
     guard let place = issuer(of: reader) else { return .refused(.issuer) }
     let expectations = issuers[place]
     if let reason = reader.check(expectations, audience: audience, now: now) { return .refused(reason) }
-    // The keys of another issuer must vouch for nothing here, whatever went wrong to bring them.
-    guard let set = keys.firstIndex(where: { $0.issuer == expectations.issuer }) else {
-      return .refused(.keysUnavailable)
-    }
+    guard let set = set(of: expectations, among: keys) else { return .refused(.keysUnavailable) }
     let keys = keys[set]
     guard let place = reader.withKeyIdentifier({ keys.index(of: $0) }) else { return .refused(.keyUnknown) }
-    let key = keys.keys[place]
+    return compare(keys.keys[place], expectations, reader)
+  }
+
+  /// The keys of another issuer must vouch for nothing here, whatever went wrong to bring them.
+  private func set(of expectations: Expectations, among keys: [KeySet]) -> Int? {
+    keys.firstIndex { $0.issuer == expectations.issuer }
+  }
+
+  private func compare(
+    _ key: VerificationKey, _ expectations: Expectations, _ reader: borrowing TokenReader
+  ) -> Screening {
     // The key's algorithm decides, the token's is compared: a token that chose could turn a public key into a secret.
     guard reader.algorithms.contains(key.algorithm), expectations.algorithms.contains(key.algorithm) else {
       return .refused(.algorithm)

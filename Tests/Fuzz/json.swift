@@ -11,13 +11,22 @@ func fuzz(_ start: UnsafePointer<UInt8>, _ count: Int) -> Int32 {
   var roomy = JSONDocument(nodeCapacity: bytes.count + 16, seed: 0xFFFF_FFFF_0000_0000)
   precondition(roomy.parse(bytes.span) == isAccepted, "the verdict hangs on the seed or the room")
   precondition((document.root != nil) == isAccepted)
+  var other = JSONDocument(nodeCapacity: bytes.count + 16)
+  // Less work puts a text off, and changes nothing else.
+  for most in [0, 8, 64, 320] {
+    var work = most
+    let outcome = other.parse(bytes.span, work: &work)
+    precondition((work < 0) == (outcome == .unfinished) && (other.root != nil) == (outcome == .read))
+    if outcome != .unfinished {
+      precondition((outcome == .read) == isAccepted && (!isAccepted || other.nodeCount == document.nodeCount))
+    }
+  }
   guard let root = document.root else { return 0 }
   var seen = 0
   visit(root, document, bytes, depth: 1, &seen)
   precondition(seen == document.nodeCount)
   // White space around a text changes nothing; anything else behind it refuses.
   let padded = [0x20, 0x0A] + bytes + [0x09, 0x0D]
-  var other = JSONDocument(nodeCapacity: bytes.count + 16)
   precondition(other.parse(padded.span))
   let doubled = bytes + [0x2C]
   precondition(!other.parse(doubled.span))

@@ -32,6 +32,12 @@ private final class State: @unchecked Sendable {
   }
 
   func judge(_ token: [UInt8]) {
+    let screened = reader.screen(token.span)
+    precondition(reader.hasToken == (screened == .settled))
+    precondition(screened == .settled || (reader.kind == nil && reader.expires == nil), "an unread token speaks")
+    precondition(reader.isList(token.span) == (token.contains(0x2C) && token.count <= TokenReader.maximumTokenLength))
+    let first = judge.screen(
+      token: token.span, audience: audience.span, now: 1_700_000_000, keys: [keys], reader: &reader)
     let form = reader.read(token.span)
     precondition(reader.hasToken == (form == nil))
     var written: [UInt8] = []
@@ -40,6 +46,11 @@ private final class State: @unchecked Sendable {
     reader.appendCommonName(to: &written)
     reader.appendSubject(to: &written)
     precondition(written.allSatisfy { $0 >= 0x20 && $0 <= 0x7E }, "a raw byte leaves")
+    if screened == .settled { precondition(form == nil, "settled and refused") }
+    // A `typ` is told before a payload that was not read to its end.
+    if case .refused(let reason) = screened {
+      precondition(form == reason || (reason == .tokenType && form == .malformed), "one token, two forms")
+    }
     if form != nil {
       precondition(written.isEmpty && reader.expires == nil && reader.kind == nil, "a refused token speaks")
     } else {
@@ -54,6 +65,16 @@ private final class State: @unchecked Sendable {
     )
     precondition(verdict != .allowed, "a forgery")
     if let form { precondition(verdict == .denied(form), "one token, two verdicts") }
+    let later = judge.confirm(
+      token: token.span, audience: audience.span, now: 1_700_000_000, keys: [keys], verifiedBy: keys.keys[0],
+      reader: &reader)
+    // But for the signature, behind which some is judged, a loop says what a verdict says.
+    switch first {
+    case .refused(let reason):
+      if screened == .settled { precondition(verdict == .denied(reason)) }
+      precondition(later != .allowed || reason == .signature)
+    case .needsSignature: precondition(later == .allowed ? verdict == .denied(.signature) : later == verdict)
+    }
   }
 }
 

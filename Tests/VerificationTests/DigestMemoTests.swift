@@ -8,17 +8,20 @@ import Verification
     let audiences = ["a", "ab", "b"].map { Array($0.utf8) }
     // Few tokens that share ends and places, again and again, some too short and some too long to be remembered.
     let tokens = (0..<40).map { number in
-      Array(repeating: UInt8(truncatingIfNeeded: number / 4), count: [1, 15, 16, 900, 1340, 1345, 8000][number % 7])
+      Array(repeating: UInt8(truncatingIfNeeded: number / 4), count: [1, 15, 16, 900, 2030, 2040, 8000][number % 7])
         + Array("signature-end".utf8)
     }
     for _ in 0..<4_000 {
       let audience = audiences.randomElement(using: &random)!
       let token = tokens.randomElement(using: &random)!
       let expected = SHA256Digest(audience: audience.span, token: token.span)
+      let isShort = token.count >= 16 && audience.count + token.count <= 2048
       // Asked for once, twice to be remembered, three times to be found.
       for _ in 0..<Int.random(in: 1...3, using: &random) {
         let digest = memo.digest(audience: audience.span, token: token.span)
         #expect(digest == expected)
+        let short = memo.digestIfShort(audience: audience.span, token: token.span)
+        #expect(short == (isShort ? expected : nil))
       }
     }
   }

@@ -1,15 +1,20 @@
-// The tokens that are measured: one kind of refusal each, then the costliest payloads that 8 KiB can hold.
-// Nothing is measured here.
+// The tokens of the usual kind that are measured: one kind of refusal each. The costliest that 8 KiB can hold are in
+// Costliest.swift. Nothing is measured here.
 
 import Issuer
 import Token
 import Verification
 
+/// What the first answer to a token must be.
+enum Expected: Equatable {
+  case refused(Reason)
+  case needsSignature
+}
+
 /// Tokens of one kind, all with the same outcome. Several, because a branch predictor learns a single one by heart.
 struct Case {
   let name: String
-  /// What `assess` must say; nil where only the signature is left.
-  let reason: Reason?
+  let expected: Expected
   let tokens: [[UInt8]]
 }
 
@@ -22,8 +27,8 @@ struct Workshop {
 
   let team: StandInIssuer
   /// A signature of the right length that is none.
-  private let noSignature = Base64URLEncoding.encode([UInt8](repeating: 0x5A, count: 256))
-  private let shortSignature = "WlpaWlpa"
+  let noSignature = Base64URLEncoding.encode([UInt8](repeating: 0x5A, count: 256))
+  let shortSignature = "WlpaWlpa"
 
   init() throws { team = try StandInIssuer(issuer: Self.issuer) }
 
@@ -62,15 +67,21 @@ struct Workshop {
   /// One token a kind of refusal, all of the usual size unless the refusal is about size.
   var refusals: [Case] {
     let usual = token()
-    func one(_ name: String, _ reason: Reason?, _ token: [UInt8]) -> Case {
-      Case(name: name, reason: reason, tokens: [token])
+    func one(_ name: String, _ reason: Reason, _ token: [UInt8]) -> Case {
+      Case(name: name, expected: .refused(reason), tokens: [token])
     }
     let kid = "\"kid\":\"\(team.current.kid)\""
+    let letters = String(repeating: "a", count: 5200)
+    let plain = token(payload: Array(claims(extra: ",\"x\":\"\(letters)\"").utf8))
+    let lastBraceMissing = token(payload: Array(claims(extra: ",\"x\":\"\(letters)\"").utf8.dropLast()))
     return [
       one("one byte too large", .tooLarge, [UInt8](repeating: 0x41, count: Self.largest + 1)),
       one("header too large", .tooLarge, [UInt8](repeating: 0x41, count: 1025) + Array(".AAAA.AAAA".utf8)),
       one("8 KiB without a dot", .malformed, [UInt8](repeating: 0x41, count: Self.largest)),
       one("8 KiB of dots", .malformed, [UInt8](repeating: 0x2E, count: Self.largest)),
+      one("8 KiB with a last character no base64url", .malformed, plain.dropLast() + [0x3D]),
+      one("8 KiB that are two tokens and a comma", .ambiguous, plain.dropLast(usual.count + 1) + [0x2C] + usual),
+      one("8 KiB with a last brace missing", .malformed, lastBraceMissing),
       one("last character no base64url", .malformed, usual.dropLast() + [0x3D]),
       one("crit", .malformed, token(header: "{\"alg\":\"RS256\",\(kid),\"crit\":[\"exp\"]}")),
       one("kid missing", .malformed, token(header: "{\"alg\":\"RS256\"}")),
@@ -90,87 +101,6 @@ struct Workshop {
         token(header: "{\"alg\":\"RS256\",\"kid\":\"\(String(repeating: "0", count: 64))\"}")),
       one("signature too short", .signature, token(signature: shortSignature)),
     ]
-  }
-
-  /// Claims that pass every check, filled up to the largest token by what costs most, and refused by the length of the
-  /// signature: all work that comes before a signature is done for these.
-  var costliest: [Case] {
-    var generator = SeededGenerator(state: 20_260_101)
-    func filled(_ name: String, expecting reason: Reason = .malformed, _ piece: (inout SeededGenerator) -> String)
-      -> Case
-    {
-      let tokens = (0..<32).map { _ in largestToken { piece(&generator) } }
-      return Case(name: name, reason: reason, tokens: tokens)
-    }
-    func string(_ name: String, _ piece: (inout SeededGenerator) -> String) -> Case {
-      let tokens = (0..<32).map { _ in largestToken(open: ",\"x\":\"", close: "\"", separator: "") { piece(&generator) }
-      }
-      return Case(name: name, reason: .signature, tokens: tokens)
-    }
-    func white(_ name: String, _ piece: (inout SeededGenerator) -> String) -> Case {
-      let tokens = (0..<32).map { _ in largestToken(open: "", close: "", separator: "") { piece(&generator) } }
-      return Case(name: name, reason: .signature, tokens: tokens)
-    }
-    let mixed = ["1", "\"\"", "[]", "{}", "0", "-1", "null", "\"a\"", "[1]", "1e1", "true"]
-    let characters = ["a", "é", "\\n", "€", "\\u0041", "😀", "bc", "\\ud83d\\ude00"]
-    return [
-      string("a string of letters") { _ in "abcdefghijklmnop" },
-      string("a string of two-byte characters") { _ in "éèêëàâîïôû" },
-      string("a string of three-byte characters") { _ in "€ﬀ한漢" },
-      string("a string of short escapes") { _ in "\\n\\t\\r\\b" },
-      string("a string of \\u escapes") { _ in "\\u0041\\u00e9" },
-      string("a string of mixed characters") { characters.randomElement(using: &$0)! },
-      white("white space") { ["  ", "\n", "\t\r\n "].randomElement(using: &$0)! },
-      Case(
-        name: "exp with thousands of digits", reason: .signature,
-        tokens: [
-          token(["exp": "\(Self.now + 3600)." + String(repeating: "0", count: 5400) + "1"], signature: shortSignature)
-        ]),
-      Case(
-        name: "a common_name of escapes", reason: .identity,
-        tokens: [
-          largestToken(open: ",\"common_name\":\"", close: "\"", separator: "", without: "email") { "\\u0041\\n" }
-        ]),
-      Case(
-        name: "a name of mixed characters", reason: .signature,
-        tokens: (0..<32).map { _ in
-          largestToken(open: ",\"", close: "\":1", separator: "") { characters.randomElement(using: &generator)! }
-        }),
-      Case(
-        name: "one long number", reason: .signature,
-        tokens: [
-          largestToken(open: ",\"x\":1", close: "", separator: "") { "7" }
-        ]),
-      filled("an array of digits") { _ in "1" },
-      filled("an array of empty strings") { _ in "\"\"" },
-      filled("an array of mixed values") { mixed.randomElement(using: &$0)! },
-      filled("an array of objects") { _ in "{\"a\":1}" },
-      filled("an array of arrays") { _ in "[[[[[]]]]]" },
-      filled("objects of 64 members") { generator in
-        "{"
-          + (0..<64).map { "\"\(String($0 &+ Int.random(in: 0..<4, using: &generator) * 64, radix: 36))\":1" }
-          .joined(separator: ",") + "}"
-      },
-    ]
-  }
-
-  /// The usual claims and one more member, filled with as many pieces as the largest token holds.
-  private func largestToken(
-    open: String = ",\"x\":[", close: String = "]", separator: String = ",", without absent: String? = nil,
-    _ piece: () -> String
-  ) -> [UInt8] {
-    let room = (Self.largest - Base64URLEncoding.encode(header.utf8).utf8.count - shortSignature.utf8.count - 2) / 4 * 3
-    var extra = Array(open.utf8)
-    let fixed = claims(without: absent).utf8.count + close.utf8.count
-    var isFirst = true
-    while true {
-      let next = Array(((isFirst ? "" : separator) + piece()).utf8)
-      guard fixed + extra.count + next.count <= room else { break }
-      extra += next
-      isFirst = false
-    }
-    let payload = claims(without: absent, extra: String(decoding: extra, as: UTF8.self) + close)
-    return token(payload: Array(payload.utf8), signature: shortSignature)
   }
 }
 

@@ -74,34 +74,42 @@ final class ForwardAuth: RequestHandler {
     case .several: return deny(.ambiguous, audience, head, bytes, arrival, &reply)
     case .one(let range): token = range
     }
-    // Before the digest, so that its cost is bounded too.
+    // Before anything that takes time in proportion to it.
     guard token.count <= TokenReader.maximumTokenLength else {
       return deny(.tooLarge, audience, head, bytes, arrival, &reply)
     }
-    let digest = digests.digest(audience: bytes.extracting(audience), token: bytes.extracting(token))
+    let digest = digests.digestIfShort(audience: bytes.extracting(audience), token: bytes.extracting(token))
     let now = Clock.wallSeconds
-    if let hit = cache.lookup(digest, now: now) {
-      counters.countCacheHit()
-      counters.countAllowed()
-      reply.status = 200
-      cache.withPayload(of: hit) { reply.append(fieldLines: $0) }
-      counters.observeDuration(nanoseconds: Clock.monotonicNanoseconds &- arrival)
-      return .reply
-    }
-    counters.countCacheMiss()
-    guard !isList(bytes.extracting(token)) else {
-      return deny(.ambiguous, audience, head, bytes, arrival, &reply)
-    }
-    let assessment = judge.assess(
-      token: bytes.extracting(token), audience: bytes.extracting(audience), now: now, keys: keys, reader: &reader)
-    switch assessment {
+    if let digest, let hit = cache.lookup(digest, now: now) { return allow(hit, arrival, &reply) }
+    let first = judge.answer(
+      token: bytes.extracting(token), audience: bytes.extracting(audience), digest: digest, now: now, keys: keys,
+      reader: &reader, cache: cache)
+    switch first {
+    case .remembered(let hit): return allow(hit, arrival, &reply)
     case .refused(let reason):
-      // The set of the token's own issuer alone may be out of date.
-      if reason == .keyUnknown, let issuer = judge.issuer(of: reader) { bells[issuer].ring() }
+      counters.countCacheMiss()
+      if reason == .keyUnknown { ring() }
       return deny(reason, audience, head, bytes, arrival, &reply)
-    case .needsSignature(let key):
+    case .needsSignature(let key, let digest):
+      counters.countCacheMiss()
       return submit(digest, key, audience, token, head, bytes, arrival, exchange, &reply)
     }
+  }
+
+  private func allow(_ hit: TokenCache.Hit, _ arrival: UInt64, _ reply: inout Reply) -> Decision {
+    counters.countCacheHit()
+    counters.countAllowed()
+    reply.status = 200
+    cache.withPayload(of: hit) { reply.append(fieldLines: $0) }
+    counters.observeDuration(nanoseconds: Clock.monotonicNanoseconds &- arrival)
+    return .reply
+  }
+
+  /// An unknown `kid`: the set of the token's own issuer alone may be out of date. Whose token it is is not known where
+  /// its claims were not read, and then it may be any.
+  private func ring() {
+    if let issuer = judge.issuer(of: reader) { return bells[issuer].ring() }
+    for bell in bells { bell.ring() }
   }
 
   /// The header, or else the cookie (SPEC.md, "Where the assertion is looked for"). A header that is there decides,
@@ -109,12 +117,6 @@ final class ForwardAuth: RequestHandler {
   private func assertion(_ head: borrowing RequestHead, _ bytes: Span<UInt8>) -> Occurrence {
     let occurrence = head.value(of: Self.assertionField, in: bytes)
     return occurrence == .none ? head.cookie(Self.assertionCookie, in: bytes) : occurrence
-  }
-
-  /// A proxy may have joined two lines into one; no token holds a comma. Asked after the cache, which holds tokens only.
-  private func isList(_ bytes: Span<UInt8>) -> Bool {
-    for at in bytes.indices where bytes[at] == UInt8(ascii: ",") { return true }
-    return false
   }
 
   private func deny(
@@ -192,17 +194,18 @@ final class ForwardAuth: RequestHandler {
     }
   }
 
-  /// Nil allows. The token is judged again by the time and the keys of now: a key may have left, a time may have come
-  /// while it waited. The signature's outcome counts only for the key that it was held against.
+  /// Nil allows. The token is judged again, and in full: by the time and the keys of now, and because its claims may have
+  /// been left for later.
   private func verdict(_ cell: Cell) -> Reason? {
     guard cell.isGenuine, let verifiedBy = cell.key else { return .signature }
     let token = cell.token
     let audience = cell.audience
-    let assessment = judge.assess(
-      token: token.span, audience: audience.span, now: Clock.wallSeconds, keys: keys, reader: &reader)
-    switch assessment {
-    case .refused(let reason): return reason
-    case .needsSignature(let key): return key.isSame(as: verifiedBy) ? nil : .keyUnknown
+    let verdict = judge.confirm(
+      token: token.span, audience: audience.span, now: Clock.wallSeconds, keys: keys, verifiedBy: verifiedBy,
+      reader: &reader)
+    switch verdict {
+    case .allowed: return nil
+    case .denied(let reason): return reason
     }
   }
 
