@@ -50,7 +50,7 @@ def workload(tokens):
 def replay(server, given, fresh, read, lengths):
     """`read()` a request, by difference."""
     arguments = {"text": head(), **given}
-    used = 1000  # apart from what starting the server has used
+    used = MANY + 1000  # apart from what (b) remembers and starting the server has used
 
     def run(requests):
         nonlocal used

@@ -4,16 +4,17 @@
 
 import Glibc
 
-/// Remembers the digests of recent pairs of audience and token. One event loop owns it; 1 to 2 MB once it is full.
-public struct DigestMemo: ~Copyable {
+/// Remembers the digests of recent pairs of audience and token. One event loop owns it; it takes 2 MiB of address space,
+/// of which the pages that were used are in memory.
+@safe public struct DigestMemo: ~Copyable {
   private static let places = 1024
   /// Longer pairs are not remembered: their digest is computed each time.
   private static let longestPair = 2048
 
   private struct Place {
-    /// Audience and token, one behind the other.
-    var bytes: [UInt8] = []
     var audienceCount = 0
+    /// Of audience and token together; 0 while nothing is held.
+    var count = 0
     /// Marks of the token that is held, and of the one that was last asked for in vain.
     var held: UInt32 = 0
     var asked: UInt32 = 0
@@ -21,9 +22,13 @@ public struct DigestMemo: ~Copyable {
   }
 
   private var table: [Place]
+  /// `longestPair` bytes a place: audience and token, one behind the other. Owned; written before they are read (`count`).
+  private let bytes = UnsafeMutableRawBufferPointer.allocate(byteCount: places * longestPair, alignment: 64)
   private let seed = UInt64.random(in: 0...UInt64.max)
 
   public init() { table = Array(repeating: Place(), count: Self.places) }
+
+  deinit { unsafe bytes.deallocate() }
 
   /// Whether a pair is of a length that is remembered, so that asking for its digest may cost none.
   public func mayHold(audience: Span<UInt8>, token: Span<UInt8>) -> Bool {
@@ -39,15 +44,14 @@ public struct DigestMemo: ~Copyable {
   /// The digest of an audience and a token, as `SHA256Digest.init(audience:token:)` gives it.
   ///
   /// A pair takes its place when it is asked for twice with no other new one in between: of more tokens than there are
-  /// places, all about equally often, most never come to be copied in vain. Allocates only while places are used for the
-  /// first time or by a longer pair.
+  /// places, all about equally often, most never come to be copied in vain. Allocates nothing.
   public mutating func digest(audience: Span<UInt8>, token: Span<UInt8>) -> SHA256Digest {
-    let count = audience.count + token.count
     guard mayHold(audience: audience, token: token) else { return SHA256Digest(audience: audience, token: token) }
+    let count = audience.count + token.count
     let mark = mark(of: token)
     let at = Int(mark) & (Self.places - 1)
-    if table[at].held == mark, table[at].audienceCount == audience.count, table[at].bytes.count == count,
-      equal(table[at].bytes, at: 0, audience), equal(table[at].bytes, at: audience.count, token)
+    if table[at].held == mark, table[at].audienceCount == audience.count, table[at].count == count,
+      isHeld(audience, at, 0), isHeld(token, at, audience.count)
     {
       return table[at].digest
     }
@@ -56,12 +60,11 @@ public struct DigestMemo: ~Copyable {
       table[at].asked = mark
       return digest
     }
-    table[at].bytes.removeAll(keepingCapacity: true)
-    // Safe: each span lends exactly its own bytes for the call.
-    unsafe audience.withUnsafeBufferPointer { unsafe table[at].bytes.append(contentsOf: $0) }
-    unsafe token.withUnsafeBufferPointer { unsafe table[at].bytes.append(contentsOf: $0) }
+    keep(audience, at, 0)
+    keep(token, at, audience.count)
     table[at].held = mark
     table[at].audienceCount = audience.count
+    table[at].count = count
     table[at].digest = digest
     return digest
   }
@@ -74,12 +77,24 @@ public struct DigestMemo: ~Copyable {
     return UInt32(truncatingIfNeeded: tail >> 32)
   }
 
-  private func equal(_ bytes: [UInt8], at start: Int, _ other: Span<UInt8>) -> Bool {
-    // Safe: memcmp reads `other.count` bytes on both sides, and the caller has compared the counts.
-    unsafe bytes.withUnsafeBytes { held in
-      unsafe other.withUnsafeBytes { asked in
-        unsafe memcmp(held.baseAddress! + start, asked.baseAddress!, other.count) == 0
-      }
+  /// The bytes of a place from `start` on, as many as `other` has. `mayHold` and the counts were asked before.
+  private func room(_ place: Int, _ start: Int, for other: Span<UInt8>) -> UnsafeMutableRawBufferPointer {
+    precondition(place < Self.places && start >= 0 && start + other.count <= Self.longestPair)
+    let from = place * Self.longestPair + start
+    return unsafe UnsafeMutableRawBufferPointer(rebasing: bytes[from..<from + other.count])
+  }
+
+  private func isHeld(_ other: Span<UInt8>, _ place: Int, _ start: Int) -> Bool {
+    let room = unsafe room(place, start, for: other)
+    // Safe: both have `other.count` bytes, and those of the place were written, since its counts agree.
+    return unsafe other.withUnsafeBytes { asked in
+      unsafe asked.isEmpty || memcmp(room.baseAddress!, asked.baseAddress!, asked.count) == 0
     }
+  }
+
+  private func keep(_ other: Span<UInt8>, _ place: Int, _ start: Int) {
+    let room = unsafe room(place, start, for: other)
+    // Safe: the span lends exactly its own bytes for the call, and `room` has as many.
+    unsafe other.withUnsafeBytes { unsafe room.copyMemory(from: $0) }
   }
 }
