@@ -61,6 +61,8 @@ public struct ServerLimits: Sendable {
   public var wireBytes = 16_384
   /// Heads that one connection may have answered in a turn of the loop.
   public var headsATurn = 16
+  /// Connections whose time is over that are ended in a turn of the loop.
+  public var expiriesATurn = 16
   /// Connections beyond the bound that may linger over their 503.
   public var refusedAtOnce = 64
   /// On drain, how long idle connections are left open, so that a request that is on its way to one is answered.
@@ -370,9 +372,12 @@ public struct ServerLimits: Sendable {
     deadlineTimer?.schedule(afterMilliseconds: max(50, due - loop.now))
   }
 
+  /// Ends what is over, but not all in one turn: thousands of deadlines that fall together would keep requests waiting.
   private func expire() {
     let now = loop.now
-    while let connection = awaitingHead.first, connection.deadline <= now {
+    var left = limits.expiriesATurn
+    while left > 0, let connection = awaitingHead.first, connection.deadline <= now {
+      left -= 1
       if connection.state == .partial {
         handler.refused(.headTimeout)
         refuse(connection, .headTimeout)
@@ -381,7 +386,16 @@ public struct ServerLimits: Sendable {
       }
     }
     for list in [idle, writing, lingering] {
-      while let connection = list.first, connection.deadline <= now { close(connection) }
+      while left > 0, let connection = list.first, connection.deadline <= now {
+        left -= 1
+        close(connection)
+      }
+    }
+    guard left > 0 else {
+      // Earlier than any deadline to come, so that none puts the timer off.
+      deadlineDue = now
+      deadlineTimer?.schedule(afterMilliseconds: 0)
+      return
     }
     deadlineDue = .max
     let next = [awaitingHead, idle, writing, lingering].compactMap { $0.first?.deadline }.min()

@@ -251,6 +251,30 @@ import Testing
     #expect(client.replies < 100)
   }
 
+  @Test func `deadlines that fall together all end, and nobody waits for all of them`() throws {
+    var limits = ServerLimits()
+    limits.headTimeout = 100
+    limits.lingerTimeout = 100
+    limits.expiriesATurn = 2
+    let house = try ServerHarness(limits)
+    let slow = try (0..<40).map { _ in try house.connect() }
+    for client in slow { client.send("GET /half") }
+    let good = try house.connect()
+    try house.ask(good, get("/good"))
+    var most = 0
+    try house.turn(until: "all are refused") {
+      let before = house.handler.refusals.count
+      house.loop.turn()
+      most = max(most, house.handler.refusals.count - before)
+      for client in slow { client.receive() }
+      return slow.allSatisfy { $0.received.hasPrefix("HTTP/1.1 408 ") }
+    }
+    #expect(house.handler.refusals.count == 40 && most <= 2)
+    try house.turn(until: "all have ended") { house.server.openConnections == 1 }
+    #expect(try house.ask(good, get("/good")).contains(" 200 "))
+    try house.end()
+  }
+
   @Test func `those who come get nothing of those who leave in the same turn`() throws {
     let house = try ServerHarness()
     for round in 0..<200 {
