@@ -25,7 +25,8 @@ import HTTPSyntax
     case closing
   }
 
-  unowned let server: HTTPServer
+  /// Unretained: the server frees its connections before it goes. No `unowned`: that would be counted for each read.
+  private let server: Unmanaged<HTTPServer>
   private(set) var bufferevent: OpaquePointer
   /// evhttp's side of the connection; known from the turn in which it was accepted.
   var evhttpConnection: OpaquePointer?
@@ -51,24 +52,32 @@ import HTTPSyntax
   /// Index into the server's exchanges while one is pending, else -1.
   var exchange: Int32 = -1
 
-  // ConnectionList's alone.
-  var deadlineLinks = ConnectionLinks()
-  var silentLinks = ConnectionLinks()
-  var turnLinks = ConnectionLinks()
+  /// What its time runs for; `HTTPServer.move` alone changes it.
+  var allowance: Allowance?
+  /// By the clock of the deadlines, where it has an allowance.
   var deadline: Int64 = 0
 
-  /// The list whose timeout runs.
-  var list: ConnectionList? { deadlineLinks.list }
+  // ConnectionList's alone.
+  fileprivate var deadlineLinks = ConnectionLinks()
+  fileprivate var silentLinks = ConnectionLinks()
+  fileprivate var turnLinks = ConnectionLinks()
 
   init(server: HTTPServer, bufferevent: OpaquePointer) {
-    self.server = server
+    unsafe self.server = Unmanaged.passUnretained(server)
     unsafe self.bufferevent = unsafe bufferevent
+  }
+
+  /// Lends the server.
+  @inline(__always)
+  func withServer(_ body: (HTTPServer) -> Void) {
+    unsafe server._withUnsafeGuaranteedRef { body($0) }
   }
 
   /// Becomes a new connection; nothing of the old one, which is gone, may be left.
   fileprivate func begin(_ bufferevent: OpaquePointer) {
     precondition(unsafe state == .closing && evhttpConnection == nil && reading == nil && watch == nil && exchange < 0)
-    precondition(list == nil && silentLinks.list == nil && turnLinks.list == nil && staged.isEmpty && unsent.isEmpty)
+    precondition(allowance == nil && !deadlineLinks.isIn && !silentLinks.isIn && !turnLinks.isIn)
+    precondition(staged.isEmpty && unsent.isEmpty)
     unsafe self.bufferevent = unsafe bufferevent
     descriptor = -1
     state = .idle
@@ -114,52 +123,70 @@ struct SpareConnections {
   }
 }
 
-/// A connection's place in one list.
-@safe struct ConnectionLinks {
-  var list: ConnectionList?
-  var previous: Unmanaged<Connection>?
-  var next: Unmanaged<Connection>?
+/// What a connection is given time for, each with a list of its own: a connection has one at a time, or none.
+enum Allowance: UInt8 {
+  case head, idle, writing, lingering
 }
 
-/// Connections with the same timeout, the earliest deadline first: appending keeps the order, so both ends are O(1).
+/// A connection's place in one list.
+///
+/// A plain value that is read and written whole, so that the compiler sees that no two accesses to it ever overlap: a walk
+/// along the links then costs no check of exclusivity and no reference count.
+@safe struct ConnectionLinks {
+  fileprivate(set) var isIn = false
+  fileprivate var previous: Unmanaged<Connection>?
+  fileprivate var next: Unmanaged<Connection>?
+}
+
+/// Which of a connection's links a list goes along; a connection may stand in one list of each kind.
+protocol LinkKind {
+  static subscript(_ connection: Connection) -> ConnectionLinks { get set }
+}
+
+/// The lists of the four allowances.
+enum DeadlineLinks: LinkKind {
+  static subscript(_ connection: Connection) -> ConnectionLinks {
+    get { connection.deadlineLinks }
+    set { connection.deadlineLinks = newValue }
+  }
+}
+
+/// New connections that have sent nothing.
+enum SilentLinks: LinkKind {
+  static subscript(_ connection: Connection) -> ConnectionLinks {
+    get { connection.silentLinks }
+    set { connection.silentLinks = newValue }
+  }
+}
+
+/// Connections that wait for their turn.
+enum TurnLinks: LinkKind {
+  static subscript(_ connection: Connection) -> ConnectionLinks {
+    get { connection.turnLinks }
+    set { connection.turnLinks = newValue }
+  }
+}
+
+/// Connections in the order in which they came. Appending, and taking out any one, are O(1).
 ///
 /// The links are unretained: a connection leaves its lists before the server releases it (`HTTPServer.forget`).
-@safe final class ConnectionList {
-  /// A connection may stand in one list of each kind.
-  enum Kind { case deadline, silent, turn }
-
-  let timeout: Int64
-  private let kind: Kind
+@safe final class ConnectionList<Kind: LinkKind> {
   private(set) var count = 0
   private var head: Unmanaged<Connection>?
   private var tail: Unmanaged<Connection>?
 
-  /// - Parameter timeout: milliseconds that a connection may stay here.
-  init(timeout: Int64, _ kind: Kind = .deadline) {
-    self.timeout = timeout
-    self.kind = kind
-  }
-
   var first: Connection? { unsafe head?.takeUnretainedValue() }
 
-  /// When the first came, by the clock of the deadlines; `.max` where there is none.
-  var firstSince: Int64 { first.map { $0.deadline - timeout } ?? .max }
+  func contains(_ connection: Connection) -> Bool { Kind[connection].isIn }
 
-  func append(_ connection: Connection, now: Int64) {
-    connection.deadline = now + timeout
-    append(connection)
-  }
-
-  /// Appends one whose deadline runs already and is no earlier than the last one's, or one to a list without deadlines.
   func append(_ connection: Connection) {
     let link = unsafe Unmanaged.passUnretained(connection)
-    withLinks(of: connection) {
-      $0.list = self
-      unsafe $0.next = nil
-      unsafe $0.previous = unsafe tail
-    }
+    var links = ConnectionLinks()
+    links.isIn = true
+    unsafe links.previous = unsafe tail
+    Kind[connection] = links
     if let last = unsafe tail {
-      unsafe last._withUnsafeGuaranteedRef { withLinks(of: $0) { unsafe $0.next = link } }
+      unsafe last._withUnsafeGuaranteedRef { unsafe Kind[$0].next = link }
     } else {
       unsafe head = link
     }
@@ -169,39 +196,18 @@ struct SpareConnections {
 
   /// Takes out one that is in this list.
   func remove(_ connection: Connection) {
-    let old = withLinks(of: connection) { links in
-      let old = links
-      links = ConnectionLinks()
-      return old
-    }
+    let old = Kind[connection]
+    Kind[connection] = ConnectionLinks()
     if let before = unsafe old.previous {
-      unsafe before._withUnsafeGuaranteedRef { withLinks(of: $0) { unsafe $0.next = unsafe old.next } }
+      unsafe before._withUnsafeGuaranteedRef { unsafe Kind[$0].next = unsafe old.next }
     } else {
       unsafe head = unsafe old.next
     }
     if let after = unsafe old.next {
-      unsafe after._withUnsafeGuaranteedRef { withLinks(of: $0) { unsafe $0.previous = unsafe old.previous } }
+      unsafe after._withUnsafeGuaranteedRef { unsafe Kind[$0].previous = unsafe old.previous }
     } else {
       unsafe tail = unsafe old.previous
     }
     count -= 1
-  }
-
-  @inline(__always)
-  private func withLinks<Result>(of connection: Connection, _ body: (inout ConnectionLinks) -> Result) -> Result {
-    switch kind {
-    case .deadline: body(&connection.deadlineLinks)
-    case .silent: body(&connection.silentLinks)
-    case .turn: body(&connection.turnLinks)
-    }
-  }
-
-  /// Calls `visit` for each; it may remove the one that it is given.
-  func forEach(_ visit: (Connection) -> Void) {
-    var next = first
-    while let current = next {
-      next = withLinks(of: current) { unsafe $0.next?.takeUnretainedValue() }
-      visit(current)
-    }
   }
 }

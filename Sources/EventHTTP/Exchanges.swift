@@ -19,22 +19,19 @@ struct ExchangeTable {
     var nextFree: Int32
   }
 
-  private var cells: [Cell] = []
-  private var firstFree: Int32 = -1
-
+  private var cells: [Cell] = [unsafe Cell(nextFree: -1)]
   /// The name that the next exchange will have.
-  mutating func peek() -> Exchange {
-    if firstFree < 0 {
-      cells.append(unsafe Cell(nextFree: -1))
-      firstFree = Int32(cells.count - 1)
-    }
-    return Exchange(index: firstFree, serial: cells[Int(firstFree)].serial)
-  }
+  private(set) var next = Exchange(index: 0, serial: 0)
 
-  /// Takes the cell that `peek` named.
-  mutating func begin(_ exchange: Exchange, _ connection: Connection, _ pending: PendingReply) {
-    let index = Int(exchange.index)
-    firstFree = cells[index].nextFree
+  /// Takes the cell that `next` names.
+  mutating func begin(_ connection: Connection, _ pending: PendingReply) {
+    let index = Int(next.index)
+    var firstFree = cells[index].nextFree
+    if firstFree < 0 {
+      firstFree = Int32(cells.count)
+      cells.append(unsafe Cell(nextFree: -1))
+    }
+    next = Exchange(index: firstFree, serial: cells[Int(firstFree)].serial)
     cells[index].connection = connection
     unsafe cells[index].request = nil
     cells[index].pending = pending
@@ -58,8 +55,8 @@ struct ExchangeTable {
     cells[index].serial &+= 1
     cells[index].connection = nil
     unsafe cells[index].request = nil
-    cells[index].nextFree = firstFree
-    firstFree = exchange.index
+    cells[index].nextFree = next.index
+    next = Exchange(index: exchange.index, serial: cells[index].serial)
     return unsafe (cell.connection, cell.request, cell.pending)
   }
 }

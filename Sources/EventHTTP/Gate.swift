@@ -32,7 +32,9 @@ extension HTTPServer {
     unsafe connection.reading = unsafe event_new(
       loop.base, connection.descriptor, Int16(EV_READ | EV_PERSIST),
       { _, _, context in
-        unsafe Unmanaged<Connection>.fromOpaque(context!)._withUnsafeGuaranteedRef { $0.server.readable($0) }
+        unsafe Unmanaged<Connection>.fromOpaque(context!)._withUnsafeGuaranteedRef { connection in
+          connection.withServer { $0.readable(connection) }
+        }
       }, Unmanaged.passUnretained(connection).toOpaque())
     resumeReading(connection)
   }
@@ -104,7 +106,7 @@ extension HTTPServer {
 
   /// Nothing more is read from a connection until it has had its turn.
   private func awaitTurn(_ connection: Connection) {
-    guard connection.turnLinks.list == nil else { return }
+    guard !turns.contains(connection) else { return }
     pauseReading(connection)
     turns.append(connection)
     if turns.count == 1 { nextTurn?.schedule(afterMilliseconds: 0) }
@@ -172,7 +174,7 @@ extension HTTPServer {
   /// hold.
   private func answerHead(_ connection: Connection, _ bytes: Span<UInt8>, _ scratch: inout Scratch) {
     scratch.reply.reset()
-    let exchange = exchanges.peek()
+    let exchange = exchanges.next
     let decision = handler.answer(
       scratch.head, bytes, arrival: Clock.monotonicNanoseconds, exchange: exchange, into: &scratch.reply)
     let closes = !scratch.head.persistent || scratch.head.announcesBody || isDraining
@@ -185,8 +187,7 @@ extension HTTPServer {
       connection.closesAfterReply = closes
     case .wait:
       exchanges.begin(
-        exchange, connection,
-        PendingReply(closes: closes, isOldKeepAlive: isOld, withBody: !scratch.head.isHEAD))
+        connection, PendingReply(closes: closes, isOldKeepAlive: isOld, withBody: !scratch.head.isHEAD))
       connection.exchange = exchange.index
       connection.state = .waiting
       stubbed = connection
@@ -212,7 +213,7 @@ extension HTTPServer {
   private func awaitRest(_ connection: Connection) {
     connection.state = .partial
     connection.scanner = HeadScanner()
-    if connection.list !== awaitingHead { move(connection, to: awaitingHead) }
+    if connection.allowance != .head { move(connection, to: .head) }
     // `parse` has just seen these bytes and found no end, so neither will this; it is where the next scan starts.
     _ = scanStaged(connection)
   }
@@ -248,7 +249,9 @@ extension HTTPServer {
     unsafe evhttp_request_set_on_complete_cb(
       request,
       { _, context in
-        unsafe Unmanaged<Connection>.fromOpaque(context!)._withUnsafeGuaranteedRef { $0.server.completed($0) }
+        unsafe Unmanaged<Connection>.fromOpaque(context!)._withUnsafeGuaranteedRef { connection in
+          connection.withServer { $0.completed(connection) }
+        }
       }, Unmanaged.passUnretained(connection).toOpaque())
     unsafe exchanges.carry(connection.exchange, request)
   }
@@ -258,7 +261,7 @@ extension HTTPServer {
     keepEvhttpFromReading(connection)
     if connection.closesAfterReply { return linger(connection) }
     connection.state = .idle
-    move(connection, to: idle)
+    move(connection, to: .idle)
     resumeReading(connection)
     if !connection.staged.isEmpty {
       answerWhatIsStaged(connection, share: 1)

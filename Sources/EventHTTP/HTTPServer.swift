@@ -1,5 +1,5 @@
-// The server on one loop: evhttp, its listeners, the life of connections, deadlines, drain. How bytes become requests
-// is in Gate.swift, how replies leave in Replying.swift.
+// The server on one loop: evhttp, its listeners, the life of connections, drain. How bytes become requests
+// is in Gate.swift, how replies leave in Replying.swift, the time that connections are given in Deadlines.swift.
 
 import CEvent
 import Glibc
@@ -90,21 +90,15 @@ public struct ServerLimits: Sendable {
   /// Where sockets are read into: one buffer for all connections, since each read is judged or staged at once.
   let input = UnsafeMutableBufferPointer<UInt8>.allocate(capacity: 32 * 1024)
 
-  // Deadlines.
-  let awaitingHead: ConnectionList
-  let idle: ConnectionList
-  let writing: ConnectionList
-  let lingering: ConnectionList
-  /// New connections that have sent nothing; they are in `awaitingHead` too.
-  let silent: ConnectionList
+  let deadlines: Deadlines
+  /// New connections that have sent nothing; the time for a head runs for them.
+  let silent = ConnectionList<SilentLinks>()
   /// Connections that pipeline, in the order in which they get their turns.
-  let turns = ConnectionList(timeout: 0, .turn)
+  let turns = ConnectionList<TurnLinks>()
   var nextTurn: LoopTimer?
   private let ledger: IdleLedger
   /// Idle connections that another loop may have, and that this one does not have any more.
   private var owed = 0
-  private var deadlineTimer: LoopTimer?
-  private var deadlineDue = Int64.max
 
   // Work for the end of this turn: libevent forbids it inside its buffer callbacks.
   private var adoptions: [Connection] = []
@@ -116,8 +110,8 @@ public struct ServerLimits: Sendable {
   private var failuresAttachment: WakeUp.Attachment?
   private var claimsAttachment: WakeUp.Attachment?
 
-  public private(set) var openConnections = 0
-  public private(set) var isDraining = false
+  private(set) var openConnections = 0
+  private(set) var isDraining = false
   private var onDrained: (() -> Void)?
   private var drainAccepting: LoopTimer?
   private var drainIdle: LoopTimer?
@@ -134,16 +128,13 @@ public struct ServerLimits: Sendable {
     self.budget = budget
     self.handler = handler
     unsafe self.evhttp = unsafe evhttp
-    awaitingHead = ConnectionList(timeout: limits.headTimeout)
-    idle = ConnectionList(timeout: limits.idleTimeout)
-    writing = ConnectionList(timeout: limits.writeTimeout)
-    lingering = ConnectionList(timeout: limits.lingerTimeout)
-    silent = ConnectionList(timeout: limits.headTimeout, .silent)
     ledger = try IdleLedger()
+    deadlines = Deadlines(on: loop, limits)
     // Should a byte of ours ever be misread, evhttp has bounds of its own.
     unsafe evhttp_set_max_headers_size(evhttp, 4096)
     unsafe evhttp_set_max_body_size(evhttp, 0)
     unsafe evhttp_set_default_content_type(evhttp, nil)
+    deadlines.onEnd = { [unowned self] in timeIsOver($0) }
     let context = unsafe Unmanaged.passUnretained(self).toOpaque()
     unsafe evhttp_set_bevcb(
       evhttp,
@@ -154,7 +145,6 @@ public struct ServerLimits: Sendable {
       { request, context in
         unsafe Unmanaged<HTTPServer>.fromOpaque(context!).takeUnretainedValue().stubArrived(request!)
       }, context)
-    deadlineTimer = LoopTimer(on: loop) { [unowned self] in expire() }
     soon = LoopTimer(on: loop) { [unowned self] in settle() }
     nextTurn = LoopTimer(on: loop) { [unowned self] in takeTurn() }
     acceptResume = LoopTimer(on: loop) { [unowned self] in
@@ -228,7 +218,7 @@ public struct ServerLimits: Sendable {
       connection.evhttpConnection,
       { _, context in
         let connection = unsafe Unmanaged<Connection>.fromOpaque(context!)
-        unsafe connection._withUnsafeGuaranteedRef { $0.server.forget($0) }
+        unsafe connection._withUnsafeGuaranteedRef { gone in gone.withServer { $0.forget(gone) } }
         unsafe connection.release()
       }, Unmanaged.passUnretained(connection).toOpaque())
     startReading(connection)
@@ -239,10 +229,10 @@ public struct ServerLimits: Sendable {
       handler.refused(.tooManyConnections)
       refuse(connection, .tooManyConnections)
       // Those that were refused linger, but not without bound.
-      if budget.excess > limits.refusedAtOnce, let oldest = lingering.first { close(oldest) }
+      if budget.excess > limits.refusedAtOnce, let oldest = deadlines.lingering.first { close(oldest) }
       return
     }
-    move(connection, to: awaitingHead)
+    move(connection, to: .head)
     silent.append(connection)
     publishIdle()
   }
@@ -259,10 +249,10 @@ public struct ServerLimits: Sendable {
   private func closeLongestIdle() -> Bool {
     // What the kernel holds for a connection may be a request: such a one is idle no more, though it has yet to be read.
     for _ in 0..<8 {
-      guard let victim = silent.firstSince < idle.firstSince ? silent.first : idle.first else { return false }
+      guard let victim = silentSince < deadlines.idleSince ? silent.first : deadlines.idle.first else { return false }
       var waiting: Int32 = 0
       if unsafe ioctl(victim.descriptor, UInt(FIONREAD), &waiting) == 0, waiting > 0 {
-        if victim.list === idle { move(victim, to: awaitingHead) } else { isSilentNoMore(victim) }
+        if victim.allowance == .idle { move(victim, to: .head) } else { isSilentNoMore(victim) }
         continue
       }
       close(victim)
@@ -279,16 +269,19 @@ public struct ServerLimits: Sendable {
     }
   }
 
+  private var silentSince: Int64 { silent.first.map { $0.deadline - limits.headTimeout } ?? .max }
+
   /// Tells the other loops which idle connections are here.
   func publishIdle() {
-    ledger.publish(count: idle.count + silent.count, since: min(idle.firstSince, silent.firstSince))
+    ledger.publish(
+      count: deadlines.idle.count + silent.count, since: min(deadlines.idleSince, silentSince))
     if owed > 0 { settleSoon() }
   }
 
   /// The first byte has come, or the connection ends.
   func isSilentNoMore(_ connection: Connection) {
-    guard let list = connection.silentLinks.list else { return }
-    list.remove(connection)
+    guard silent.contains(connection) else { return }
+    silent.remove(connection)
     publishIdle()
   }
 
@@ -323,7 +316,7 @@ public struct ServerLimits: Sendable {
 
   private func leaveLists(_ connection: Connection) {
     isSilentNoMore(connection)
-    connection.turnLinks.list?.remove(connection)
+    if turns.contains(connection) { turns.remove(connection) }
     move(connection, to: nil)
   }
 
@@ -357,49 +350,18 @@ public struct ServerLimits: Sendable {
 
   // MARK: - Deadlines
 
-  func move(_ connection: Connection, to list: ConnectionList?) {
-    connection.list?.remove(connection)
-    if let list {
-      list.append(connection, now: loop.now)
-      if connection.deadline < deadlineDue { scheduleDeadlines(at: connection.deadline) }
-    }
+  func move(_ connection: Connection, to allowance: Allowance?) {
+    deadlines.move(connection, to: allowance)
     publishIdle()
   }
 
-  private func scheduleDeadlines(at due: Int64) {
-    deadlineDue = due
-    // Not more than 20 times a second, however many connections have deadlines.
-    deadlineTimer?.schedule(afterMilliseconds: max(50, due - loop.now))
-  }
-
-  /// Ends what is over, but not all in one turn: thousands of deadlines that fall together would keep requests waiting.
-  private func expire() {
-    let now = loop.now
-    var left = limits.expiriesATurn
-    while left > 0, let connection = awaitingHead.first, connection.deadline <= now {
-      left -= 1
-      if connection.state == .partial {
-        handler.refused(.headTimeout)
-        refuse(connection, .headTimeout)
-      } else {
-        close(connection)
-      }
+  private func timeIsOver(_ connection: Connection) {
+    if connection.state == .partial {
+      handler.refused(.headTimeout)
+      refuse(connection, .headTimeout)
+    } else {
+      close(connection)
     }
-    for list in [idle, writing, lingering] {
-      while left > 0, let connection = list.first, connection.deadline <= now {
-        left -= 1
-        close(connection)
-      }
-    }
-    guard left > 0 else {
-      // Earlier than any deadline to come, so that none puts the timer off.
-      deadlineDue = now
-      deadlineTimer?.schedule(afterMilliseconds: 0)
-      return
-    }
-    deadlineDue = .max
-    let next = [awaitingHead, idle, writing, lingering].compactMap { $0.first?.deadline }.min()
-    if let next { scheduleDeadlines(at: next) }
   }
 
   // MARK: - Drain
@@ -425,8 +387,8 @@ public struct ServerLimits: Sendable {
     }
     drainAccepting?.fireSoon()
     drainIdle = LoopTimer(on: loop) { [unowned self] in
-      idle.forEach { close($0) }
-      silent.forEach { close($0) }
+      // Whoever is closed leaves the lists.
+      while let connection = deadlines.idle.first ?? silent.first { close(connection) }
     }
     drainIdle?.schedule(afterMilliseconds: limits.drainGrace)
   }

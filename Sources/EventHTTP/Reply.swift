@@ -89,30 +89,30 @@ struct WireFormat {
   mutating func append(_ reply: borrowing Reply, _ persistence: Persistence, withBody: Bool, to wire: inout [UInt8]) {
     readClock()
     if reply.status == 200, reply.body.isEmpty {
-      wire.append(contentsOf: emptyOK)
+      wire.append(copying: emptyOK.span)
     } else {
       Self.appendStatusLine(reply.status, to: &wire)
-      wire.append(contentsOf: dateLine)
+      wire.append(copying: dateLine.span)
       appendContentLength(reply.body.count, to: &wire)
     }
     switch persistence {
     case .implied: break
-    case .keepAlive: wire.append(contentsOf: keepAlive)
-    case .close: wire.append(contentsOf: close)
+    case .keepAlive: wire.append(copying: keepAlive.span)
+    case .close: wire.append(copying: close.span)
     }
-    wire.append(contentsOf: reply.fieldLines)
+    wire.append(copying: reply.fieldLines.span)
     wire.appendLineEnd()
-    if withBody { wire.append(contentsOf: reply.body) }
+    if withBody { wire.append(copying: reply.body.span) }
   }
 
   /// Puts the field lines alone on `wire`, for whoever writes the rest.
   mutating func writeFieldLines(of reply: borrowing Reply, isOldKeepAlive: Bool, to wire: inout [UInt8]) {
     readClock()
     wire.removeAll(keepingCapacity: true)
-    wire.append(contentsOf: dateLine)
+    wire.append(copying: dateLine.span)
     appendContentLength(reply.body.count, to: &wire)
-    if isOldKeepAlive { wire.append(contentsOf: keepAlive) }
-    wire.append(contentsOf: reply.fieldLines)
+    if isOldKeepAlive { wire.append(copying: keepAlive.span) }
+    wire.append(copying: reply.fieldLines.span)
   }
 
   private static func appendStatusLine(_ status: UInt16, to wire: inout [UInt8]) {
@@ -124,7 +124,7 @@ struct WireFormat {
   }
 
   private func appendContentLength(_ count: Int, to wire: inout [UInt8]) {
-    wire.append(contentsOf: contentLength)
+    wire.append(copying: contentLength.span)
     wire.append(decimal: count)
     wire.appendLineEnd()
   }

@@ -13,13 +13,13 @@ extension HTTPServer {
     if sent < wire.count {
       connection.unsent = Array(wire[sent...])
       if connection.state == .idle || connection.state == .yielding { connection.state = .replying }
-      move(connection, to: writing)
+      move(connection, to: .writing)
       pauseReading(connection)
       watchForWriting(connection)
     } else if connection.closesAfterReply {
       linger(connection)
     } else if connection.state == .idle && sent > 0 {
-      move(connection, to: idle)
+      move(connection, to: .idle)
     }
   }
 
@@ -98,7 +98,7 @@ extension HTTPServer {
     guard unsafe Self.add(&scratch.wire, to: headers),
       unsafe body == nil || evbuffer_add(body, scratch.reply.body, scratch.reply.body.count) == 0
     else { return close(connection) }
-    move(connection, to: writing)
+    move(connection, to: .writing)
     let status = scratch.reply.status
     let reason = unsafe UnsafeRawPointer(WireFormat.reason(status).utf8Start).assumingMemoryBound(to: CChar.self)
     unsafe evhttp_send_reply(request, Int32(status), reason, body)
@@ -160,7 +160,7 @@ extension HTTPServer {
     shutdown(connection.descriptor, Int32(SHUT_WR))
     if connection.hasEnded { return close(connection) }
     resumeReading(connection)
-    move(connection, to: lingering)
+    move(connection, to: .lingering)
   }
 }
 

@@ -19,21 +19,21 @@ import Testing
     case .partial:
       try house.ask(client, get("/a"))
       client.send("GET /b HT")
-      try house.turn(until: "staged") { house.server.awaitingHead.count > house.server.silent.count }
+      try house.turn(until: "staged") { house.server.deadlines.awaitingHead.count > house.server.silent.count }
     case .waiting:
       let before = house.handler.held.count
       client.send(get("/wait"))
       try house.turn(until: "on hold") { house.handler.held.count > before }
     case .stuck:
       house.handler.padding = 100_000
-      while house.server.writing.count == 0 {
+      while house.server.deadlines.writing.count == 0 {
         client.send(get("/a"))
         house.loop.turn()
       }
       house.handler.padding = 0
     case .lingering:
       try house.ask(client, "nonsense\r\n\r\n")
-      try #require(house.server.lingering.count > 0)
+      try #require(house.server.deadlines.lingering.count > 0)
     }
     return client
   }
@@ -341,11 +341,11 @@ import Testing
     let client = try house.connect()
     let length = try house.ask(client, get("/a")).utf8.count
     let batch = String(repeating: get("/a"), count: 1500)
-    for _ in 0..<200 where house.server.writing.count == 0 {
+    for _ in 0..<200 where house.server.deadlines.writing.count == 0 {
       client.send(batch)
       for _ in 0..<10 { house.loop.turn() }
     }
-    let stuck = try #require(house.server.writing.first)
+    let stuck = try #require(house.server.deadlines.writing.first)
     for _ in 0..<20 {
       client.send(batch)
       house.loop.turn()
@@ -361,7 +361,7 @@ import Testing
     // Once it reads, it gets them all, in whole.
     try house.turn(until: "read") {
       client.receive()
-      return house.handler.answered > answered && house.server.writing.count == 0
+      return house.handler.answered > answered && house.server.deadlines.writing.count == 0
         && client.received.utf8.count == house.handler.answered * length
     }
     try house.end()

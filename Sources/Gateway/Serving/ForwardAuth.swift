@@ -9,6 +9,15 @@ import Token
 import Verification
 import VerificationPool
 
+/// What a loop knows of tokens. Handed down as one `inout`, so that the access to it is checked once a request.
+private struct Memory: ~Copyable {
+  var digests = DigestMemo()
+  var reader = TokenReader()
+  var cache: TokenCache
+
+  init(cache: consuming TokenCache) { self.cache = cache }
+}
+
 /// Answers `/auth/{audience}` on one loop (SPEC.md, "The question" and "The answer"). Thread: the loop's.
 final class ForwardAuth: RequestHandler {
   private static let assertionField: FieldName = "cf-access-jwt-assertion"
@@ -24,13 +33,10 @@ final class ForwardAuth: RequestHandler {
   private let denials: DenialLog
 
   private var keys: [KeySet] = []
-  private var reader = TokenReader()
-  private var digests = DigestMemo()
-  private var cache: TokenCache
+  private var memory: Memory
   private var waiting: WaitingRequests
   private var finished: [Int] = []
   private var identityLines: [UInt8] = []
-  private weak var server: HTTPServer?
 
   init(number: Int, parts: ServingParts, counters: LoopCounters) {
     self.number = number
@@ -42,19 +48,16 @@ final class ForwardAuth: RequestHandler {
     shared = parts.shared
     self.counters = counters
     denials = DenialLog(parts.log)
-    cache = TokenCache(limit: parts.settings.tokenCacheBytes / parts.settings.eventLoops)
+    memory = Memory(cache: TokenCache(limit: parts.settings.tokenCacheBytes / parts.settings.eventLoops))
     waiting = WaitingRequests(cells: ServingParts.poolCells)
     finished.reserveCapacity(ServingParts.poolCells)
     identityLines.reserveCapacity(2048)
   }
 
-  /// The server that replies which had to wait go back through.
-  func serve(through server: HTTPServer) { self.server = server }
-
   /// The sets that may be trusted from now on. What was remembered under keys that left is gone with this call.
   func use(_ keys: [KeySet]) {
     self.keys = keys
-    cache.keep(only: keys)
+    memory.cache.keep(only: keys)
     countCache()
   }
 
@@ -78,25 +81,34 @@ final class ForwardAuth: RequestHandler {
     guard token.count <= TokenReader.maximumTokenLength else {
       return deny(.tooLarge, audience, head, bytes, arrival, &reply)
     }
-    let digest = digests.digestIfShort(audience: bytes.extracting(audience), token: bytes.extracting(token))
+    return answer(head, bytes, audience, token, arrival, exchange, &memory, &reply)
+  }
+
+  private func answer(
+    _ head: borrowing RequestHead, _ bytes: Span<UInt8>, _ audience: Range<Int>, _ token: Range<Int>,
+    _ arrival: UInt64, _ exchange: Exchange, _ memory: inout Memory, _ reply: inout Reply
+  ) -> Decision {
+    let digest = memory.digests.digestIfShort(audience: bytes.extracting(audience), token: bytes.extracting(token))
     let now = Clock.wallSeconds
-    if let digest, let hit = cache.lookup(digest, now: now) { return allow(hit, arrival, &reply) }
+    if let digest, let hit = memory.cache.lookup(digest, now: now) { return allow(hit, memory.cache, arrival, &reply) }
     let first = judge.answer(
       token: bytes.extracting(token), audience: bytes.extracting(audience), digest: digest, now: now, keys: keys,
-      reader: &reader, cache: cache)
+      reader: &memory.reader, cache: memory.cache)
     switch first {
-    case .remembered(let hit): return allow(hit, arrival, &reply)
+    case .remembered(let hit): return allow(hit, memory.cache, arrival, &reply)
     case .refused(let reason):
       counters.countCacheMiss()
-      if reason == .keyUnknown { ring() }
+      if reason == .keyUnknown { ring(memory.reader) }
       return deny(reason, audience, head, bytes, arrival, &reply)
     case .needsSignature(let key, let digest):
       counters.countCacheMiss()
-      return submit(digest, key, audience, token, head, bytes, arrival, exchange, &reply)
+      return submit(digest, key, audience, token, head, bytes, arrival, exchange, memory.reader, &reply)
     }
   }
 
-  private func allow(_ hit: TokenCache.Hit, _ arrival: UInt64, _ reply: inout Reply) -> Decision {
+  private func allow(
+    _ hit: TokenCache.Hit, _ cache: borrowing TokenCache, _ arrival: UInt64, _ reply: inout Reply
+  ) -> Decision {
     counters.countCacheHit()
     counters.countAllowed()
     reply.status = 200
@@ -107,7 +119,7 @@ final class ForwardAuth: RequestHandler {
 
   /// An unknown `kid`: the set of the token's own issuer alone may be out of date. Whose token it is is not known where
   /// its claims were not read, and then it may be any.
-  private func ring() {
+  private func ring(_ reader: borrowing TokenReader) {
     if let issuer = judge.issuer(of: reader) { return bells[issuer].ring() }
     for bell in bells { bell.ring() }
   }
@@ -133,7 +145,7 @@ final class ForwardAuth: RequestHandler {
   private func submit(
     _ digest: SHA256Digest, _ key: VerificationKey, _ audience: Range<Int>, _ token: Range<Int>,
     _ head: borrowing RequestHead, _ bytes: Span<UInt8>, _ arrival: UInt64, _ exchange: Exchange,
-    _ reply: inout Reply
+    _ reader: borrowing TokenReader, _ reply: inout Reply
   ) -> Decision {
     let submission = reader.withSignature { signature in
       pool.submit(
@@ -157,16 +169,17 @@ final class ForwardAuth: RequestHandler {
 
   // MARK: - Verifications that are done
 
-  /// The pool has called: answers every request that waited for the cells that are finished.
-  func settleFinished() {
+  /// The pool has called: answers every request that waited for the cells that are finished, through the server that has
+  /// asked for them.
+  func settleFinished(through server: HTTPServer) {
     pool.takeFinished(loop: number, into: &finished)
     for cell in finished {
-      settle(cell)
+      settle(cell, server)
       pool.release(cell, loop: number)
     }
   }
 
-  private func settle(_ number: Int) {
+  private func settle(_ number: Int, _ server: HTTPServer) {
     let cell = pool.finished(number)
     let reason = verdict(cell)
     if reason == nil { remember(cell) }
@@ -181,7 +194,7 @@ final class ForwardAuth: RequestHandler {
       } else {
         counters.countAllowed()
       }
-      let wasThere = server?.finish(request.exchange) { reply in
+      let wasThere = server.finish(request.exchange) { reply in
         if let reason {
           replies.write(reason, to: &reply)
         } else {
@@ -189,7 +202,7 @@ final class ForwardAuth: RequestHandler {
           reply.append(fieldLines: identityLines)
         }
       }
-      if wasThere != true { counters.countClientGone() }
+      if !wasThere { counters.countClientGone() }
       counters.observeDuration(nanoseconds: Clock.monotonicNanoseconds &- request.arrival)
     }
   }
@@ -202,7 +215,7 @@ final class ForwardAuth: RequestHandler {
     let audience = cell.audience
     let verdict = judge.confirm(
       token: token.span, audience: audience.span, now: Clock.wallSeconds, keys: keys, verifiedBy: verifiedBy,
-      reader: &reader)
+      reader: &memory.reader)
     switch verdict {
     case .allowed: return nil
     case .denied(let reason): return reason
@@ -211,25 +224,27 @@ final class ForwardAuth: RequestHandler {
 
   /// Renders the identity of the token that `verdict` has just read, and remembers it.
   private func remember(_ cell: Cell) {
-    IdentityLines.write(reader, to: &identityLines)
-    guard let validity = judge.validity(of: reader), let key = cell.key, let digest = cell.digest else { return }
-    let evictions = cache.counters.evictions
+    IdentityLines.write(memory.reader, to: &identityLines)
+    guard let validity = judge.validity(of: memory.reader), let key = cell.key, let digest = cell.digest else { return }
+    let evictions = memory.cache.counters.evictions
     let lines = identityLines
-    cache.insert(
-      digest, epoch: cache.epoch, key: key, validFrom: validity.validFrom, refuseFrom: validity.refuseFrom,
+    memory.cache.insert(
+      digest, epoch: memory.cache.epoch, key: key, validFrom: validity.validFrom, refuseFrom: validity.refuseFrom,
       payload: lines.span)
-    counters.countCacheEvictions(Int(cache.counters.evictions - evictions))
+    counters.countCacheEvictions(Int(memory.cache.counters.evictions - evictions))
     countCache()
   }
 
   /// Gives back some of the memory of remembered tokens whose time is over; true: there may be more to do soon.
   func releaseExpired() -> Bool {
-    let hasMore = cache.releaseExpired(now: Clock.wallSeconds)
+    let hasMore = memory.cache.releaseExpired(now: Clock.wallSeconds)
     countCache()
     return hasMore
   }
 
-  private func countCache() { counters.setCache(entries: cache.counters.entries, bytes: cache.counters.bytes) }
+  private func countCache() {
+    counters.setCache(entries: memory.cache.counters.entries, bytes: memory.cache.counters.bytes)
+  }
 
   // MARK: - What the gate tells
 

@@ -23,10 +23,9 @@ enum ServingLoop {
         let loop = try EventLoop()
         let handler = ForwardAuth(number: number, parts: parts, counters: counters)
         let server = try HTTPServer(on: loop, limits: limits, budget: budget, handler: handler)
-        handler.serve(through: server)
         handler.use(keys)
         let ears = [
-          poolWakeUp.attach(to: loop) { handler.settleFinished() },
+          poolWakeUp.attach(to: loop) { handler.settleFinished(through: server) },
           mailbox.attach(to: loop) { message in
             switch message {
             case .keys(let keys): handler.use(keys)
