@@ -92,14 +92,22 @@ func valueStops(in word: UInt64) -> UInt64 {
   flags(in: word, below: 0x20) | flags(in: word, equal: 0x7F)
 }
 
-/// Whether one of the 32 bytes from `offset` on is no plain field-value byte. The caller has seen that there are 32.
+/// How many bytes `hasValueStops` looks at.
+let blockBytes = MemoryLayout<SIMD8<UInt64>>.size
+
+/// Whether one of the 64 bytes from `offset` on is no plain field-value byte. The caller has seen that there are 64.
 @inline(__always)
-func hasValueStops(_ bytes: Span<UInt8>, in32From offset: Int) -> Bool {
-  let block = bytes.extracting(offset..<(offset &+ 32))
-  let stops =
-    valueStops(in: word(of: block, at: 0)) | valueStops(in: word(of: block, at: 8))
-    | valueStops(in: word(of: block, at: 16)) | valueStops(in: word(of: block, at: 24))
-  return stops != 0
+func hasValueStops(_ bytes: Span<UInt8>, inBlockFrom offset: Int) -> Bool {
+  let block = bytes.extracting(offset..<(offset &+ blockBytes))
+  // Safe: the load checks the bounds, and every pattern of bits is a vector of numbers.
+  let words = unsafe block.bytes.unsafeLoadUnaligned(as: SIMD8<UInt64>.self)
+  // `valueStops` in eight words at once; a flag too many can only stand above a right one.
+  let below = words &- SIMD8(repeating: low &* 0x20)
+  let equal = (words ^ SIMD8(repeating: low &* 0x7F)) &- SIMD8(repeating: low)
+  let stops = (below | equal) & ~words
+  let four = stops.lowHalf | stops.highHalf
+  let two = four.lowHalf | four.highHalf
+  return (two[0] | two[1]) & high != 0
 }
 
 /// Flags (each exact) where a byte of `word` is neither letter, digit nor `-`: what nearly all names are made of.

@@ -169,7 +169,7 @@ extension HeadFacts {
     scanning: while true {
       while head.count - i >= 8 {
         if i >= longFrom {
-          while head.count - i >= 32, !hasValueStops(head, in32From: i) { i += 32 }
+          while head.count - i >= blockBytes, !hasValueStops(head, inBlockFrom: i) { i += blockBytes }
           longFrom = .max
           continue
         }
