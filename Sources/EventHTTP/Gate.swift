@@ -19,10 +19,26 @@ struct Scratch: ~Copyable {
   var head = RequestHead()
   var reply = Reply()
   var format = WireFormat()
-  /// The bytes of replies that leave next.
+  /// The bytes of replies that leave next: those of `due` in their order, behind them what is being put together.
   var wire: [UInt8] = []
+  /// Replies that leave before this turn of the loop is over.
+  var due: [DueReply] = []
 
-  init() { wire.reserveCapacity(4096) }
+  init() {
+    wire.reserveCapacity(8192)
+    due.reserveCapacity(HTTPServer.repliesASend)
+  }
+
+  /// Gives up what is on the wire's buffer behind `start`.
+  mutating func cut(to start: Int) {
+    if due.isEmpty { wire.removeAll(keepingCapacity: true) } else { wire.removeLast(wire.count - start) }
+  }
+}
+
+/// A reply that is put together: whose, and where in `Scratch.wire`.
+struct DueReply {
+  let connection: Connection
+  let bytes: Range<Int>
 }
 
 extension HTTPServer {
@@ -72,7 +88,7 @@ extension HTTPServer {
     isSilentNoMore(connection)
     switch connection.state {
     case .idle:
-      let consumed = answerHeads(connection, bytes, share: share, &scratch)
+      let consumed = answerHeads(connection, bytes, share: share, sendsAtOnce: share > 1, &scratch)
       if consumed < count { stage(connection, bytes.extracting(consumed..<count)) }
       handInStub(connection)
     case .partial:
@@ -96,6 +112,15 @@ extension HTTPServer {
     connection.hasEnded = true
     if connection.staged.isEmpty { connection.closesAfterReply = true }
     pauseReading(connection)
+  }
+
+  /// Whether a reply may leave a little later in this turn of the loop, because there is more to do in it: then up to
+  /// `repliesASend` leave one behind the other, and a proxy that sleeps between replies is woken once for them, not once
+  /// for each. Whoever closes connections that may be in between sends what is due before (`sendDue`).
+  private func mayWait(_ connection: Connection, _ scratch: borrowing Scratch) -> Bool {
+    guard connection.state == .idle, !connection.closesAfterReply else { return false }
+    if !scratch.due.isEmpty { return true }
+    return unsafe event_base_get_num_events(loop.base, UInt32(EVENT_BASE_COUNT_ACTIVE)) > 0
   }
 
   // MARK: - Turns
@@ -135,10 +160,12 @@ extension HTTPServer {
 
   /// Answers the heads that stand in `bytes`, one after the other, until the bytes end, a request must wait, or the
   /// connection has had its share. Returns how many bytes are done with.
+  ///
+  /// - Parameter sendsAtOnce: the caller may close the connection, so its replies must not wait for the turn's end.
   private func answerHeads(
-    _ connection: Connection, _ bytes: Span<UInt8>, share: Int, _ scratch: inout Scratch
+    _ connection: Connection, _ bytes: Span<UInt8>, share: Int, sendsAtOnce: Bool, _ scratch: inout Scratch
   ) -> Int {
-    scratch.wire.removeAll(keepingCapacity: true)
+    let start = scratch.wire.count
     var done = 0
     var left = share
     while done < bytes.count, connection.state == .idle, !connection.closesAfterReply {
@@ -148,7 +175,7 @@ extension HTTPServer {
       }
       switch scratch.head.parse(bytes.extracting(done..<bytes.count), limits: limits.head) {
       case .incomplete:
-        flush(connection, scratch.wire)
+        flush(connection, &scratch, from: start)
         return done
       case .refused(let refusal):
         handler.refused(refusal)
@@ -159,13 +186,18 @@ extension HTTPServer {
         answerHead(connection, bytes.extracting(done..<done + length), &scratch)
         done += length
         left -= 1
-        if scratch.wire.count >= limits.wireBytes, connection.state == .idle, !connection.closesAfterReply {
-          flush(connection, scratch.wire)
-          scratch.wire.removeAll(keepingCapacity: true)
+        if scratch.wire.count - start >= limits.wireBytes, connection.state == .idle, !connection.closesAfterReply {
+          flush(connection, &scratch, from: start)
         }
       }
     }
-    flush(connection, scratch.wire)
+    if !sendsAtOnce, done == bytes.count, mayWait(connection, scratch) {
+      if scratch.due.isEmpty { settleSoon() }
+      scratch.due.append(DueReply(connection: connection, bytes: start..<scratch.wire.count))
+      if scratch.due.count == Self.repliesASend || scratch.wire.count >= limits.wireBytes { sendDue(&scratch) }
+    } else {
+      flush(connection, &scratch, from: start)
+    }
     // Behind a last reply nothing is looked at any more.
     return connection.closesAfterReply ? bytes.count : done
   }
@@ -228,7 +260,7 @@ extension HTTPServer {
   private func answerWhatIsStaged(_ connection: Connection, share: Int) {
     let bytes = connection.staged
     connection.staged = []
-    let consumed = answerHeads(connection, bytes.span, share: share, &scratch)
+    let consumed = answerHeads(connection, bytes.span, share: share, sendsAtOnce: true, &scratch)
     if consumed < bytes.count { stage(connection, bytes.span.extracting(consumed..<bytes.count)) }
     handInStub(connection)
   }

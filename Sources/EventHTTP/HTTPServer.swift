@@ -56,8 +56,8 @@ public struct ServerLimits: Sendable {
   public var lingerTimeout: Int64 = 2_000
   /// Bytes that are read and thrown away while lingering.
   public var lingerBytes = 1 << 20
-  /// Bytes of replies to pipelined requests that are put together before they are sent: what a client that reads none
-  /// can make the server keep.
+  /// Bytes of replies that are put together before they are sent: of pipelined requests what a client that reads none can
+  /// make the server keep.
   public var wireBytes = 16_384
   /// Heads that one connection may have answered in a turn of the loop.
   public var headsATurn = 16
@@ -152,6 +152,7 @@ public struct ServerLimits: Sendable {
       for listener in listeners { listener.enable() }
     }
     claimsAttachment = ledger.wakeUp.attach(to: loop) { [unowned self] in
+      sendDue(&scratch)
       owed += ledger.takeClaims()
       payWhatIsOwed()
       settleSoon()
@@ -326,9 +327,10 @@ public struct ServerLimits: Sendable {
     settleSoon()
   }
 
-  private func settleSoon() { soon?.fireSoon() }
+  func settleSoon() { soon?.fireSoon() }
 
   private func settle() {
+    sendDue(&scratch)
     // In the order of their arrival: at the bound on connections, those before make room for those behind.
     for place in adoptions.indices { adopt(adoptions[place]) }
     adoptions.removeAll(keepingCapacity: true)
@@ -341,7 +343,7 @@ public struct ServerLimits: Sendable {
       if connection.exchange >= 0 { exchanges.requestIsGone(connection.exchange) }
       if let evcon = unsafe connection.evhttpConnection { unsafe evhttp_connection_free(evcon) }
     }
-    if adoptions.isEmpty, completions.isEmpty, closures.isEmpty { spares.settle() }
+    if adoptions.isEmpty, completions.isEmpty, closures.isEmpty, scratch.due.isEmpty { spares.settle() }
     if isDraining, openConnections == 0, listeners.isEmpty, let done = onDrained {
       onDrained = nil
       done()
@@ -356,6 +358,7 @@ public struct ServerLimits: Sendable {
   }
 
   private func timeIsOver(_ connection: Connection) {
+    sendDue(&scratch)
     if connection.state == .partial {
       handler.refused(.headTimeout)
       refuse(connection, .headTimeout)
@@ -387,6 +390,7 @@ public struct ServerLimits: Sendable {
     }
     drainAccepting?.fireSoon()
     drainIdle = LoopTimer(on: loop) { [unowned self] in
+      sendDue(&scratch)
       // Whoever is closed leaves the lists.
       while let connection = deadlines.idle.first ?? silent.first { close(connection) }
     }

@@ -6,12 +6,31 @@ import Glibc
 import HTTPSyntax
 
 extension HTTPServer {
-  /// Sends replies, and moves the connection on: next request, stuck, or its end.
-  func flush(_ connection: Connection, _ wire: [UInt8]) {
-    let sent = send(connection, wire)
+  /// How many replies are put together in a turn of the loop before they are sent.
+  static var repliesASend: Int { 8 }
+
+  /// Sends what is on the wire's buffer behind `start`, and moves the connection on: next request, stuck, or its end.
+  func flush(_ connection: Connection, _ scratch: inout Scratch, from start: Int) {
+    flush(connection, scratch.wire.span.extracting(start...))
+    scratch.cut(to: start)
+  }
+
+  /// Sends the replies that are due. Called before anything in a turn of the loop that could close their connections.
+  func sendDue(_ scratch: inout Scratch) {
+    guard !scratch.due.isEmpty else { return }
+    for place in scratch.due.indices {
+      let connection = scratch.due[place].connection
+      if connection.state == .idle { flush(connection, scratch.wire.span.extracting(scratch.due[place].bytes)) }
+    }
+    scratch.due.removeAll(keepingCapacity: true)
+    scratch.wire.removeAll(keepingCapacity: true)
+  }
+
+  private func flush(_ connection: Connection, _ bytes: Span<UInt8>) {
+    let sent = send(connection, bytes)
     guard sent >= 0 else { return close(connection) }
-    if sent < wire.count {
-      connection.unsent = Array(wire[sent...])
+    if sent < bytes.count {
+      connection.unsent.append(copying: bytes.extracting(sent...))
       if connection.state == .idle || connection.state == .yielding { connection.state = .replying }
       move(connection, to: .writing)
       pauseReading(connection)
@@ -24,9 +43,11 @@ extension HTTPServer {
   }
 
   /// Bytes that the socket took; 0 when it is full, -1 when it is dead.
-  private func send(_ connection: Connection, _ bytes: [UInt8]) -> Int {
+  private func send(_ connection: Connection, _ bytes: Span<UInt8>) -> Int {
     guard !bytes.isEmpty else { return 0 }
-    let sent = unsafe Glibc.send(connection.descriptor, bytes, bytes.count, Int32(MSG_NOSIGNAL))
+    let sent = unsafe bytes.withUnsafeBytes {
+      unsafe Glibc.send(connection.descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL))
+    }
     if sent >= 0 { return sent }
     return errno == EAGAIN || errno == EINTR ? 0 : -1
   }
@@ -34,7 +55,8 @@ extension HTTPServer {
   private func watchForWriting(_ connection: Connection) {
     connection.watch = DescriptorWatch(connection.descriptor, for: EV_WRITE, on: loop) {
       [unowned self, unowned connection] in
-      let sent = send(connection, connection.unsent)
+      let unsent = connection.unsent
+      let sent = send(connection, unsent.span)
       guard sent >= 0 else { return close(connection) }
       connection.unsent.removeFirst(sent)
       guard connection.unsent.isEmpty else { return }
@@ -48,12 +70,12 @@ extension HTTPServer {
 
   /// Refuses what a connection sends, outside of a head's own turn.
   func refuse(_ connection: Connection, _ refusal: Refusal) {
-    scratch.wire.removeAll(keepingCapacity: true)
+    let start = scratch.wire.count
     scratch.appendRefusal(refusal)
     connection.staged = []
     connection.closesAfterReply = true
     connection.state = .idle
-    flush(connection, scratch.wire)
+    flush(connection, &scratch, from: start)
   }
 
   // MARK: - Replies that waited
@@ -64,6 +86,8 @@ extension HTTPServer {
   /// - Returns: whether the client was still there.
   @discardableResult
   public func finish(_ exchange: Exchange, _ write: (inout Reply) -> Void) -> Bool {
+    // The buffer is written anew below.
+    sendDue(&scratch)
     guard let (connection, request, pending) = unsafe exchanges.end(exchange) else { return false }
     guard let connection else {
       // evhttp has let go of the request, which this call frees.
@@ -83,7 +107,12 @@ extension HTTPServer {
       // evhttp would close at once, and the reply might not arrive; it keeps the request until the connection's end.
       scratch.appendReply(.close, withBody: pending.withBody)
       connection.closesAfterReply = true
-      if connection.unsent.isEmpty { flush(connection, scratch.wire) } else { connection.unsent += scratch.wire }
+      if connection.unsent.isEmpty {
+        flush(connection, &scratch, from: 0)
+      } else {
+        connection.unsent += scratch.wire
+        scratch.cut(to: 0)
+      }
     }
     return true
   }
