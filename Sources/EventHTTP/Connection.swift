@@ -52,7 +52,7 @@ import HTTPSyntax
   /// Index into the server's exchanges while one is pending, else -1.
   var exchange: Int32 = -1
 
-  /// What its time runs for; `HTTPServer.move` alone changes it.
+  /// What its time runs for; `Deadlines.move` alone changes it.
   var allowance: Allowance?
   /// By the clock of the deadlines, where it has an allowance.
   var deadline: Int64 = 0

@@ -24,31 +24,33 @@
 
   /// Gives a connection its time anew, or with nil as much as it takes.
   func move(_ connection: Connection, to allowance: Allowance?) {
-    switch connection.allowance {
-    case nil: break
-    case .head: awaitingHead.remove(connection)
-    case .idle: idle.remove(connection)
-    case .writing: writing.remove(connection)
-    case .lingering: lingering.remove(connection)
-    }
+    if let old = connection.allowance { list(of: old).remove(connection) }
     connection.allowance = allowance
+    guard let allowance else { return }
     // Within one list all have the same time, so appending keeps the earliest deadline first.
-    switch allowance {
-    case nil: return
-    case .head:
-      connection.deadline = loop.now + limits.headTimeout
-      awaitingHead.append(connection)
-    case .idle:
-      connection.deadline = loop.now + limits.idleTimeout
-      idle.append(connection)
-    case .writing:
-      connection.deadline = loop.now + limits.writeTimeout
-      writing.append(connection)
-    case .lingering:
-      connection.deadline = loop.now + limits.lingerTimeout
-      lingering.append(connection)
-    }
+    connection.deadline = loop.now + time(of: allowance)
+    list(of: allowance).append(connection)
     if connection.deadline < due { schedule(at: connection.deadline) }
+  }
+
+  @inline(__always)
+  private func list(of allowance: Allowance) -> ConnectionList<DeadlineLinks> {
+    switch allowance {
+    case .head: awaitingHead
+    case .idle: idle
+    case .writing: writing
+    case .lingering: lingering
+    }
+  }
+
+  /// In milliseconds.
+  private func time(of allowance: Allowance) -> Int64 {
+    switch allowance {
+    case .head: limits.headTimeout
+    case .idle: limits.idleTimeout
+    case .writing: limits.writeTimeout
+    case .lingering: limits.lingerTimeout
+    }
   }
 
   private func schedule(at next: Int64) {
