@@ -12,6 +12,25 @@ let strict: [SwiftSetting] =
     .treatWarning("StrictMemorySafety", as: .error),
   ] + (Context.environment["WARNINGS_AS_ERRORS"] == "1" ? [.treatAllWarnings(as: .error)] : [])
 
+/// A room of the house (docs/architecture.md): it may import what is listed, which stands on lower floors only.
+func room(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+  .target(name: name, dependencies: dependencies, cSettings: [gnuSource], swiftSettings: strict)
+}
+
+/// Tests of a room; what else they need is listed.
+func tests(of name: String, _ others: [Target.Dependency] = []) -> Target {
+  .testTarget(
+    name: "\(name)Tests", dependencies: [.byName(name: name)] + others, cSettings: [gnuSource], swiftSettings: strict)
+}
+
+/// A program that measures or tests, outside of `Sources`.
+func tool(_ name: String, in path: String, _ dependencies: [Target.Dependency]) -> Target {
+  .executableTarget(
+    name: name, dependencies: dependencies, path: "\(path)/\(name)", cSettings: [gnuSource], swiftSettings: strict)
+}
+
+let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+
 let package = Package(
   name: "access-gateway",
   products: [
@@ -21,55 +40,51 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")
   ],
   targets: [
+    // The ground floor: C, the operating system, and what is pure.
     .systemLibrary(name: "CEvent", pkgConfig: "libevent_openssl", providers: [.apt(["libevent-dev"])]),
     .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
+    room("POSIX"),
+    room("HTTPSyntax"),
+    room("Token"),
 
-    .target(name: "Locking", swiftSettings: strict),
-    .target(name: "HTTPSyntax", swiftSettings: strict),
-    .target(name: "Token", swiftSettings: strict),
-    .target(
-      name: "Verification", dependencies: ["Token", "COpenSSL"], cSettings: [gnuSource], swiftSettings: strict),
-    .target(name: "Issuer", dependencies: ["COpenSSL", "Locking"], cSettings: [gnuSource], swiftSettings: strict),
-    .target(
-      name: "EventHTTP", dependencies: ["CEvent", "COpenSSL", "HTTPSyntax", "Locking"], cSettings: [gnuSource],
-      swiftSettings: strict),
-    .target(
-      name: "VerificationPool", dependencies: ["Verification", "Locking"], cSettings: [gnuSource], swiftSettings: strict
-    ),
-    .target(name: "Settings", swiftSettings: strict),
-    .target(name: "Telemetry", dependencies: ["Locking"], cSettings: [gnuSource], swiftSettings: strict),
+    room("Settings"),
+    room("Telemetry", ["POSIX"]),
+    room("EventLoops", ["CEvent", "POSIX"]),
+    room("Verification", ["Token", "COpenSSL", "POSIX"]),
+
+    room("HTTPServing", ["EventLoops", "HTTPSyntax", "POSIX", "CEvent", "COpenSSL"]),
+    room("HTTPFetch", ["EventLoops", "POSIX", "CEvent", "COpenSSL"]),
+
+    room("ForwardAuth", ["HTTPServing", "HTTPSyntax", "Verification", "Token", "Telemetry", "EventLoops", "POSIX"]),
+    room("Admin", ["HTTPServing", "HTTPSyntax", "Telemetry", "POSIX"]),
+    room("IssuerKeys", ["HTTPFetch", "EventLoops", "Verification", "Token", "Telemetry", "Settings", "POSIX"]),
+    room("DevIssuer", ["HTTPServing", "HTTPSyntax", "EventLoops", "POSIX", "COpenSSL"]),
+
     .executableTarget(
       name: "Gateway",
       dependencies: [
-        "HTTPSyntax", "Token", "Verification", "EventHTTP", "VerificationPool", "Settings", "Telemetry",
-        "Issuer", "Locking",
-        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        "ForwardAuth", "Admin", "IssuerKeys", "DevIssuer", "HTTPServing", "HTTPFetch", "HTTPSyntax", "Verification",
+        "Token", "EventLoops", "Telemetry", "Settings", "POSIX", argumentParser,
       ], cSettings: [gnuSource], swiftSettings: strict),
 
-    .executableTarget(
-      name: "Refusals", dependencies: ["Token", "Verification", "Issuer", "COpenSSL"], path: "bench/Refusals",
-      cSettings: [gnuSource], swiftSettings: strict),
-    .executableTarget(
-      name: "RoomJudge", dependencies: ["Token", "Verification"], path: "Tests/RoomJudge", cSettings: [gnuSource],
-      swiftSettings: strict),
+    tool("Refusals", in: "bench", ["Token", "Verification", "DevIssuer", "COpenSSL"]),
+    tool("RoomJudge", in: "Tests", ["Token", "Verification"]),
 
-    .testTarget(name: "HTTPSyntaxTests", dependencies: ["HTTPSyntax"], swiftSettings: strict),
-    .testTarget(name: "TokenTests", dependencies: ["Token"], swiftSettings: strict),
-    .testTarget(
-      name: "VerificationTests", dependencies: ["Verification", "Token", "Issuer"], cSettings: [gnuSource],
-      swiftSettings: strict),
-    .testTarget(name: "SettingsTests", dependencies: ["Settings"], swiftSettings: strict),
-    .testTarget(
-      name: "EventHTTPTests", dependencies: ["EventHTTP", "CEvent"], cSettings: [gnuSource], swiftSettings: strict),
-    .testTarget(
-      name: "VerificationPoolTests", dependencies: ["VerificationPool", "Verification", "Token", "Issuer"],
-      cSettings: [gnuSource], swiftSettings: strict),
-    .testTarget(name: "TelemetryTests", dependencies: ["Telemetry"], cSettings: [gnuSource], swiftSettings: strict),
-    .testTarget(
-      name: "GatewayTests",
-      dependencies: [
-        "Gateway", "Settings", "EventHTTP", "Token", .product(name: "ArgumentParser", package: "swift-argument-parser"),
-      ],
-      cSettings: [gnuSource], swiftSettings: strict),
+    tests(of: "HTTPSyntax"),
+    tests(of: "Token"),
+    tests(of: "Settings"),
+    tests(of: "Telemetry", ["POSIX"]),
+    tests(of: "EventLoops", ["CEvent", "POSIX"]),
+    tests(of: "Verification", ["Token", "DevIssuer", "POSIX"]),
+    tests(of: "HTTPServing", ["EventLoops", "HTTPSyntax", "POSIX", "CEvent"]),
+    tests(of: "HTTPFetch", ["EventLoops", "POSIX", "CEvent"]),
+    tests(of: "IssuerKeys", ["Settings", "Verification", "POSIX"]),
+    tests(
+      of: "Gateway",
+      [
+        "ForwardAuth", "Admin", "DevIssuer", "HTTPServing", "HTTPFetch", "HTTPSyntax", "Token", "Telemetry", "Settings",
+        "POSIX",
+        argumentParser,
+      ]),
   ]
 )

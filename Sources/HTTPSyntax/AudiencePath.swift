@@ -21,3 +21,9 @@ public func audience(inTarget target: Range<Int>, of bytes: Span<UInt8>) -> Rang
 private func isAudienceByte(_ byte: UInt8) -> Bool {
   isAlphanumeric(byte) || byte == 0x2E || byte == 0x5F || byte == 0x7E || byte == 0x2D
 }
+
+/// Whether a text may be an audience: 1 to 128 bytes of RFC 3986's unreserved characters, so that it is a path segment
+/// that needs no escape.
+package func isAudience(_ text: String) -> Bool {
+  (1...128).contains(text.utf8.count) && text.utf8.allSatisfy(isAudienceByte)
+}

@@ -4,7 +4,7 @@
 // where the queue is full the line is dropped and counted.
 
 import Dispatch
-import Locking
+import POSIX
 import Synchronization
 
 /// Writes log lines to a descriptor without ever making the caller wait for it. Any thread may call.

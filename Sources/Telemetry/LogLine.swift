@@ -1,5 +1,7 @@
 // One log line as bytes: JSON or text, printable ASCII whatever the values hold, a newline at its end. No I/O, no clock.
 
+import POSIX
+
 /// How important a line is.
 public enum LogLevel: UInt8, Sendable, Comparable {
   case debug, info, warning, error

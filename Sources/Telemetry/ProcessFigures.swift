@@ -1,6 +1,7 @@
 // What /proc/self says about this process.
 
 import Glibc
+import POSIX
 
 /// Figures of this process; nil where /proc does not tell.
 public struct ProcessFigures: Equatable, Sendable {
@@ -24,7 +25,7 @@ public struct ProcessFigures: Equatable, Sendable {
   public static func current() -> ProcessFigures {
     let pages = readSmallFile("/proc/self/statm").flatMap { number(at: 1, in: $0[...]) }
     return ProcessFigures(
-      startSeconds: start, openDescriptors: countOpenDescriptors(), descriptorLimit: Telemetry.descriptorLimit(),
+      startSeconds: start, openDescriptors: countOpenDescriptors(), descriptorLimit: POSIX.descriptorLimit(),
       residentBytes: pages.map { $0 * Int(sysconf(Int32(_SC_PAGESIZE))) })
   }
 

@@ -2,6 +2,8 @@
 
 import ArgumentParser
 import Foundation
+import HTTPSyntax
+import POSIX
 import Settings
 import Testing
 

@@ -1,11 +1,14 @@
 // What the program writes: replies to denials, readiness, queries of the stand-in.
 
-import EventHTTP
 import Foundation
+import Telemetry
 import Testing
 import Token
 
-@testable import Gateway
+@testable import Admin
+@testable import DevIssuer
+@testable import ForwardAuth
+@testable import HTTPServing
 
 @Suite struct ReplyTests {
   private func written(_ reason: Reason, unavailable: UInt16 = 503, exposes: Bool = false) -> (UInt16, String, String) {

@@ -4,6 +4,7 @@ import Foundation
 import Glibc
 import Telemetry
 import Synchronization
+import POSIX
 import Testing
 
 /// 2024-02-29T23:59:58.007Z

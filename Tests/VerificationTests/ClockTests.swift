@@ -1,6 +1,6 @@
 // What is remembered never says anything else than a fresh judgement would, wherever the clock steps.
 
-import Issuer
+import DevIssuer
 import Testing
 import Token
 

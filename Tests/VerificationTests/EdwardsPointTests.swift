@@ -1,6 +1,6 @@
 // Which encoded points may be public keys of Ed25519 and Ed448.
 
-import Issuer
+import DevIssuer
 import Testing
 import Token
 

@@ -1,6 +1,6 @@
 // What the tests of this room share: an issuer that does not exist, keys from the stand-in, and shorthands.
 
-import Issuer
+import DevIssuer
 import Testing
 import Token
 

@@ -1,7 +1,7 @@
 // The stand-in issuer: what it writes is what Cloudflare's tokens and sets look like, and its file keeps to itself.
 
 import Foundation
-import Issuer
+import DevIssuer
 import Testing
 import Token
 

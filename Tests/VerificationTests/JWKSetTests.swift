@@ -1,6 +1,6 @@
 // Which keys are usable, and what is said of the others.
 
-import Issuer
+import DevIssuer
 import Testing
 import Token
 

@@ -1,6 +1,6 @@
 // The order of the checks, and that nothing but a full check allows.
 
-import Issuer
+import DevIssuer
 import Testing
 import Token
 

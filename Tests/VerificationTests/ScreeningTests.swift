@@ -1,7 +1,7 @@
 // What is said of a token before its signature and behind it, where its claims are left for later: nothing allows but a
 // full judgement, and a signature that is good changes no verdict of the claims.
 
-import Issuer
+import DevIssuer
 import Testing
 import Token
 

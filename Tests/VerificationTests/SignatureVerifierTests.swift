@@ -1,6 +1,6 @@
 // Signatures of every algorithm, good and bad, through one verifier whose contexts are reused throughout.
 
-import Issuer
+import DevIssuer
 import Testing
 import Token
 

@@ -1,6 +1,6 @@
 // What is remembered, for how long, and that no flood takes more than the bound.
 
-import Issuer
+import DevIssuer
 import Testing
 import Token
 

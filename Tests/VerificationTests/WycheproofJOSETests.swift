@@ -2,7 +2,7 @@
 // gateway's own code, the claims are left out.
 
 import Foundation
-import Issuer
+import DevIssuer
 import Testing
 import Token
 

@@ -2,7 +2,7 @@
 // repository; where they are missing, the tests say so and pass.
 
 import Foundation
-import Issuer
+import DevIssuer
 
 enum Wycheproof {
   struct File {

@@ -1,7 +1,7 @@
 // Allocations a verification, algorithm by algorithm, in the form of bench/allocations.txt. No times.
 
 import COpenSSL
-import Issuer
+import DevIssuer
 import Token
 import Verification
 

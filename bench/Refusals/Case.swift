@@ -1,7 +1,7 @@
 // The tokens of the usual kind that are measured: one kind of refusal each. The costliest that 8 KiB can hold are in
 // Costliest.swift. Nothing is measured here.
 
-import Issuer
+import DevIssuer
 import Token
 import Verification
 

@@ -1,7 +1,7 @@
 // The costliest tokens that 8 KiB can hold: claims that pass every check, and whatever is slow to read besides.
 // Nothing is measured here.
 
-import Issuer
+import DevIssuer
 import Token
 
 /// What a token is filled with.

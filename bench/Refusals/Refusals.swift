@@ -2,7 +2,7 @@
 
 import COpenSSL
 import Glibc
-import Issuer
+import DevIssuer
 import Token
 import Verification
 

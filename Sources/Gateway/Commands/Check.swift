@@ -1,5 +1,9 @@
 // Fetches each issuer's key set once and says what is in it.
 
+import IssuerKeys
+import HTTPFetch
+import Telemetry
+import POSIX
 import Settings
 import Verification
 
@@ -10,7 +14,7 @@ enum Check {
   }
 
   private static func keys(of settings: IssuerSettings, caFile: String?) -> Int32 {
-    switch OneFetch.keys(by: KeySetReader(settings, caFile: caFile)) {
+    switch KeySetReader(settings, caFile: caFile).fetchBlocking() {
     case .failure(let failure):
       printError("access-gateway: no keys from \(settings.keysLocation): \(failure)")
       return 1
@@ -25,22 +29,5 @@ enum Check {
       print("\(set.keys.count) usable key\(set.keys.count == 1 ? "" : "s") from \(settings.keysLocation)")
       return 0
     }
-  }
-}
-
-/// Bytes of others on a terminal: printable ASCII as it is, the rest as `\xXX`, so that no token or key set can send
-/// escape sequences.
-enum Printable {
-  static func text(_ bytes: some Sequence<UInt8>) -> String {
-    var text = ""
-    for byte in bytes {
-      if (0x20..<0x7F).contains(byte) {
-        text.unicodeScalars.append(Unicode.Scalar(byte))
-      } else {
-        let digits = String(byte, radix: 16)
-        text += "\\x" + (digits.count == 1 ? "0" : "") + digits
-      }
-    }
-    return text
   }
 }

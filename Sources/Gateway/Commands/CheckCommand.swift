@@ -1,6 +1,7 @@
 // `check`: are the settings right, and can the keys be had?
 
 import ArgumentParser
+import POSIX
 import Settings
 
 struct CheckCommand: ParsableCommand {

@@ -1,15 +1,19 @@
 // Stand-in and gateway in one process.
 
-import EventHTTP
-import Telemetry
+import EventLoops
+import HTTPFetch
+import HTTPServing
+import POSIX
+import DevIssuer
 import Settings
+import Telemetry
 
 enum Demo {
   /// Runs until a signal ends it. Call on the main thread. Returns the exit code.
   static func run(listen: NetworkAddress, admin: NetworkAddress, issuer: NetworkAddress, audience: String) -> Int32 {
     SignalSource.block()
     do throws(SystemError) {
-      let url = try StandInServer.start(listen: issuer)
+      let url = try StandInServer.start(listen: ListenAddress(issuer))
       let settings = try gatewaySettings(listen, admin, issuer: url)
       let code = Serve.run(settings, Log(settings)) { addresses in
         printCommands(issuer: url, gateway: "http://\(addresses[0])", admin: "http://\(admin)", audience)

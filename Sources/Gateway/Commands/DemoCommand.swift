@@ -1,6 +1,7 @@
 // `demo`: stand-in and gateway together.
 
 import ArgumentParser
+import HTTPSyntax
 import Settings
 
 struct DemoCommand: ParsableCommand {

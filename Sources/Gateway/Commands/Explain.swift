@@ -1,7 +1,12 @@
 // Judges one token with all checks shown: the same reader, checks and verifier as on the path of a request.
 
-import EventHTTP
+import EventLoops
 import Glibc
+import HTTPFetch
+import HTTPServing
+import POSIX
+import IssuerKeys
+import Telemetry
 import Settings
 import Token
 import Verification
@@ -62,7 +67,7 @@ struct Explain {
 
   private mutating func checkKey(_ reader: inout TokenReader) {
     let keys: KeySet
-    switch OneFetch.keys(by: KeySetReader(issuer, caFile: settings.caFile)) {
+    switch KeySetReader(issuer, caFile: settings.caFile).fetchBlocking() {
     case .failure(let failure):
       return note("keys", .keysUnavailable, "a key set from \(issuer.keysLocation): \(failure)")
     case .success(let fetched):

@@ -1,6 +1,8 @@
 // `explain`: what the gateway would say about a token, and why.
 
 import ArgumentParser
+import HTTPSyntax
+import POSIX
 import Settings
 
 struct ExplainCommand: ParsableCommand {
@@ -34,20 +36,6 @@ struct ExplainCommand: ParsableCommand {
     let given = token == "-" ? nil : token
     try finish(Explain.run(token: given, audience: audience, nowSeconds: now, settings: resolved.settings))
   }
-}
-
-/// An AUD tag as SPEC.md has it.
-func isAudience(_ text: String) -> Bool {
-  (1...128).contains(text.utf8.count)
-    && text.utf8.allSatisfy { byte in
-      switch byte {
-      case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-        UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "."), UInt8(ascii: "_"), UInt8(ascii: "~"),
-        UInt8(ascii: "-"):
-        true
-      default: false
-      }
-    }
 }
 
 /// A path becomes a `file:` location; what has a scheme stays.

@@ -2,6 +2,7 @@
 
 import ArgumentParser
 import Glibc
+import POSIX
 import Settings
 
 /// Ends of a command; each is thrown from its `run`.

@@ -1,6 +1,7 @@
 // `healthcheck`: is the gateway on this machine ready? For a container's health check, where there is no curl.
 
 import ArgumentParser
+import POSIX
 import Settings
 
 struct HealthcheckCommand: ParsableCommand {

@@ -1,7 +1,11 @@
 // `issuer`: a stand-in for a team, to try things out.
 
 import ArgumentParser
-import EventHTTP
+import EventLoops
+import HTTPFetch
+import HTTPServing
+import POSIX
+import DevIssuer
 import Settings
 
 struct IssuerCommand: ParsableCommand {
@@ -19,7 +23,7 @@ struct IssuerCommand: ParsableCommand {
 
   func run() throws {
     SignalSource.block()
-    try finish(StandInServer.run(listen: try loopback(listen, "--listen")))
+    try finish(StandInServer.run(listen: ListenAddress(try loopback(listen, "--listen"))))
   }
 }
 

@@ -1,6 +1,7 @@
 // `keys`: which keys does a running gateway use, or has it kept?
 
 import ArgumentParser
+import POSIX
 import Settings
 
 struct KeysCommand: ParsableCommand {

@@ -1,7 +1,12 @@
 // Prints lists of keys: those that a running gateway tells, or those of the files in a state folder.
 
-import EventHTTP
+import EventLoops
 import Glibc
+import HTTPFetch
+import HTTPServing
+import POSIX
+import IssuerKeys
+import Telemetry
 import Settings
 import Token
 import Verification
@@ -14,7 +19,7 @@ enum KeysPrint {
     case .tcp(let host, let port): target = FetchTarget(isTLS: false, host: host, port: port, path: "/keys")
     case .unix(let path): target = FetchTarget(isTLS: false, host: "unix:\(path)", port: 80, path: "/keys")
     }
-    switch OneFetch.response(from: target) {
+    switch BlockingFetch.response(from: target) {
     case .failure(let failure):
       printError("access-gateway: keys: \(failure) (\(address))")
       return 1

@@ -1,9 +1,12 @@
 // `serve`: reads the settings, opens the log, and hands over to `Serve`.
 
 import ArgumentParser
-import EventHTTP
-import Telemetry
+import EventLoops
+import HTTPFetch
+import HTTPServing
+import POSIX
 import Settings
+import Telemetry
 
 struct ServeCommand: ParsableCommand {
   static let configuration = CommandConfiguration(

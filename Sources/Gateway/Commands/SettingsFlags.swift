@@ -1,6 +1,7 @@
 // A flag for each setting of the table. Only text is taken here; the table reads it.
 
 import ArgumentParser
+import POSIX
 import Settings
 
 /// All settings as flags, for the commands that need them.

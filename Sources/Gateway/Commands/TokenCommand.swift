@@ -1,6 +1,7 @@
 // `token`: a token from a running stand-in issuer.
 
 import ArgumentParser
+import HTTPSyntax
 import Settings
 
 struct TokenCommand: ParsableCommand {

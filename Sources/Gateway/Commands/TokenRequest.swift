@@ -1,6 +1,11 @@
 // Asks a stand-in issuer for a token.
 
-import EventHTTP
+import EventLoops
+import HTTPFetch
+import HTTPServing
+import POSIX
+import Telemetry
+import DevIssuer
 import Settings
 
 enum TokenRequest {
@@ -17,7 +22,7 @@ enum TokenRequest {
     }
     if let lifetime { query += "&lifetime=\(lifetime)" }
     let target = FetchTarget(isTLS: false, host: issuer.host, port: issuer.port, path: "/token?\(query)")
-    switch OneFetch.response(from: target) {
+    switch BlockingFetch.response(from: target) {
     case .failure(let failure):
       printError("access-gateway: no token from \(issuer): \(failure) (is `access-gateway issuer` running there?)")
       return 1

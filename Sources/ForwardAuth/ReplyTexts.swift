@@ -1,0 +1,73 @@
+// What each verdict but "allow" looks like on the wire, made once at start (SPEC.md, "The answer").
+
+import EventLoops
+import HTTPServing
+import POSIX
+import Token
+
+struct ReplyTexts {
+  private struct Text {
+    var status: UInt16
+    var fieldLines: [UInt8]
+    var body: [UInt8]
+  }
+
+  private let byReason: [Text]
+  private let notFound: Text
+
+  /// - Parameters:
+  ///   - unavailableStatus: 401, 403 or 503, for what can't be decided.
+  ///   - exposesReason: adds `X-Auth-Reason`.
+  init(unavailableStatus: UInt16, exposesReason: Bool) {
+    notFound = Text(
+      status: 404, fieldLines: Array("Content-Type: text/plain; charset=utf-8\r\nCache-Control: no-store\r\n".utf8),
+      body: Array("use: /auth/<audience>".utf8))
+    byReason = Reason.allCases.map { reason in
+      let status = Self.status(of: reason, unavailable: unavailableStatus)
+      var lines = ""
+      if status == 401 {
+        let error = reason == .missing || Self.isUndecided(reason) ? "" : ", error=\"invalid_token\""
+        lines += "WWW-Authenticate: Bearer realm=\"access-gateway\"\(error)\r\n"
+      }
+      if Self.isUndecided(reason) { lines += "Retry-After: \(reason == .overloaded ? 1 : 5)\r\n" }
+      lines += "Cache-Control: no-store\r\nContent-Type: text/plain; charset=utf-8\r\n"
+      if exposesReason { lines += "X-Auth-Reason: \(reason.name)\r\n" }
+      return Text(status: status, fieldLines: Array(lines.utf8), body: Array(Self.body(of: reason).utf8))
+    }
+  }
+
+  /// Writes the reply to a request that was denied, or could not be decided.
+  func write(_ reason: Reason, to reply: inout Reply) { write(byReason[Int(reason.rawValue)], to: &reply) }
+
+  /// Writes the reply to a well-formed request for another path.
+  func writeNotFound(to reply: inout Reply) { write(notFound, to: &reply) }
+
+  private func write(_ text: Text, to reply: inout Reply) {
+    reply.status = text.status
+    reply.append(fieldLines: text.fieldLines)
+    reply.append(body: text.body)
+  }
+
+  private static func isUndecided(_ reason: Reason) -> Bool { reason == .keysUnavailable || reason == .overloaded }
+
+  private static func status(of reason: Reason, unavailable: UInt16) -> UInt16 {
+    switch reason {
+    case .keysUnavailable, .overloaded: unavailable
+    case .notAllowed, .revoked, .unknownApplication: 403
+    default: 401
+    }
+  }
+
+  private static func body(of reason: Reason) -> String {
+    switch reason {
+    case .missing: "Token is missing."
+    case .expired: "Token is expired."
+    case .notAllowed: "Access is not allowed."
+    case .revoked: "Access has been revoked."
+    case .unknownApplication: "Application is unknown."
+    case .keysUnavailable: "Keys are unavailable."
+    case .overloaded: "Too many requests."
+    default: "Token is invalid."
+    }
+  }
+}

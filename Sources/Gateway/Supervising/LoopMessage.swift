@@ -1,0 +1,13 @@
+// How the control thread speaks to the loops.
+
+import Verification
+
+/// What the control thread tells a loop.
+enum LoopMessage: Sendable {
+  /// Judge by these keys from now on, at most one set an issuer.
+  case keys([KeySet])
+  /// Accept from now on: the first keys are there, or could not be had.
+  case accept
+  /// Stop accepting, answer what is in flight, say so when that is done.
+  case drain
+}

@@ -1,0 +1,69 @@
+// One loop's thread: its server, its handler, its ears for the pool and for the control thread.
+
+import EventLoops
+import ForwardAuth
+import HTTPFetch
+import HTTPServing
+import POSIX
+import Telemetry
+import Verification
+
+/// Runs on its own thread from `start` to the process's end; the control thread holds its mailbox only.
+enum ServingLoop {
+  /// - Parameters:
+  ///   - sockets: this loop's own; it owns them from here on, and accepts on them when it is told to.
+  ///   - keys: the sets to begin with; others come by mailbox.
+  ///   - mailbox: what the control thread posts to.
+  ///   - poolWakeUp: notified by the pool.
+  ///   - drained: called on the loop's thread when a drain is done.
+  ///   - failed: called on the loop's thread when it could not be set up.
+  static func start(
+    number: Int, parts: ServingParts, sockets: [ListenSocket], limits: ServerLimits, budget: ConnectionBudget,
+    counters: LoopCounters, keys: [KeySet], mailbox: Mailbox<LoopMessage>, poolWakeUp: WakeUp,
+    drained: @escaping @Sendable () -> Void, failed: @escaping @Sendable (SystemError) -> Void
+  ) throws(SystemError) {
+    try LoopThread.start("loop-\(number)") {
+      do throws(SystemError) {
+        let loop = try EventLoop()
+        let handler = ForwardAuthHandler(number: number, parts: parts, counters: counters)
+        let server = try HTTPServer(on: loop, limits: limits, budget: budget, handler: handler)
+        handler.use(keys)
+        let ears = [
+          poolWakeUp.attach(to: loop) { handler.settleFinished(through: server) },
+          mailbox.attach(to: loop) { message in
+            switch message {
+            case .keys(let keys): handler.use(keys)
+            case .accept:
+              do throws(SystemError) {
+                for socket in sockets { try server.accept(on: socket) }
+              } catch {
+                failed(error)
+              }
+            case .drain: server.drain(drained)
+            }
+          },
+        ]
+        let sweep = CacheSweep(of: handler, on: loop)
+        withExtendedLifetime((ears, server, sweep)) { loop.run() }
+      } catch {
+        failed(error)
+      }
+    }
+  }
+}
+
+/// Gives back the memory of tokens whose time is over, one chunk a call, with room for requests between two. Thread: the
+/// loop's.
+private final class CacheSweep {
+  private static let pauseBetweenChunks: Int64 = 10
+  private static let pauseBetweenRounds: Int64 = 5000
+  private var timer: LoopTimer?
+
+  init(of handler: ForwardAuthHandler, on loop: EventLoop) {
+    timer = LoopTimer(on: loop) { [unowned self] in
+      let hasMore = handler.releaseExpired()
+      timer?.schedule(afterMilliseconds: hasMore ? Self.pauseBetweenChunks : Self.pauseBetweenRounds)
+    }
+    timer?.schedule(afterMilliseconds: Self.pauseBetweenRounds)
+  }
+}

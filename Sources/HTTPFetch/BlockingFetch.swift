@@ -1,0 +1,38 @@
+// One fetch for a command that waits for it: a loop of its own, run until the answer is there.
+
+import EventLoops
+import POSIX
+
+package enum BlockingFetch {
+  /// Asks once; blocks as long as that takes, at most the fetch's own deadline.
+  package static func response(from target: FetchTarget) -> Result<FetchResponse, FetchFailure> {
+    run { loop, keep, done in
+      do throws(SystemError) {
+        keep(try Fetch(target, on: loop) { done($0) })
+      } catch {
+        done(.failure(.connect(error.description)))
+      }
+    } ?? .failure(.connect("no event loop could be made"))
+  }
+
+  /// Runs a loop until `begin` has called back.
+  ///
+  /// - Parameter begin: starts a fetch on the loop, hands it over to be kept, and calls the last argument once, inside
+  ///   its own call or on the loop.
+  /// - Returns: nil when no loop could be made.
+  package static func run<Answer>(
+    _ begin: (EventLoop, (Fetch) -> Void, @escaping (Answer) -> Void) -> Void
+  ) -> Answer? {
+    guard let loop = try? EventLoop() else { return nil }
+    var answer: Answer?
+    var kept: Fetch?
+    begin(loop, { kept = $0 }) {
+      answer = $0
+      loop.stop()
+    }
+    // A file is read, and an error known, before the loop would run.
+    if answer == nil { loop.run() }
+    withExtendedLifetime(kept) {}
+    return answer
+  }
+}

@@ -1,0 +1,271 @@
+// One GET over HTTP or HTTPS: resolve, connect to each address in turn, through a proxy's tunnel if there is one, TLS,
+// ask, read, all under one deadline.
+// Redirects are not followed, nothing is retried, nothing is kept: a fetch is made, answers once, and is dropped.
+
+import CEvent
+import COpenSSL
+import EventLoops
+import Glibc
+import POSIX
+
+/// What to fetch.
+public struct FetchTarget: Equatable, Sendable {
+  public var isTLS: Bool
+  /// A name, a numeric address with no brackets, or `unix:` and a path.
+  public var host: String
+  public var port: UInt16
+  /// Starts with `/`; may hold a query.
+  public var path: String
+  /// PEM certificates to trust in place of the system's CAs.
+  public var caFile: String?
+  /// Opens a tunnel for TLS; nothing else goes through it.
+  public var proxy: FetchProxy?
+
+  public init(
+    isTLS: Bool, host: String, port: UInt16, path: String, caFile: String? = nil, proxy: FetchProxy? = nil
+  ) {
+    self.isTLS = isTLS
+    self.host = host
+    self.port = port
+    self.path = path
+    self.caFile = caFile
+    self.proxy = isTLS ? proxy : nil
+  }
+
+  /// The Host header's value (RFC 9110 section 7.2): the port only where it is not the scheme's own.
+  var authority: String {
+    if host.hasPrefix("unix:") { return "localhost" }
+    let name = host.utf8.contains(UInt8(ascii: ":")) ? "[\(host)]" : host
+    return port == (isTLS ? 443 : 80) ? name : "\(name):\(port)"
+  }
+}
+
+/// A GET in flight. Thread: the loop's. Dropping it cancels: the completion is then never called.
+@safe public final class Fetch {
+  private enum Step: String {
+    case resolving = "resolving the host"
+    case connecting = "connecting"
+    case tunnelling = "waiting for the proxy"
+    case securing = "making TLS through the proxy"
+    case waiting = "waiting for the response"
+    case reading = "reading the response"
+  }
+
+  private let target: FetchTarget
+  private let loop: EventLoop
+  private var parser: ResponseParser
+  private var tunnel = TunnelReply()
+  private var completion: ((Result<FetchResponse, FetchFailure>) -> Void)?
+  private var step = Step.resolving
+  private var deadline: Int64
+  private var timer: LoopTimer?
+  private var attemptTimer: LoopTimer?
+  private var resolved: WakeUp.Attachment?
+  private var addresses: [SocketAddress] = []
+  private var tls: TLSContext?
+  private var session: OpaquePointer?
+  private var bufferevent: OpaquePointer?
+  private var lastFailure = FetchFailure.connect("no address")
+
+  /// Starts at once.
+  ///
+  /// - Parameters:
+  ///   - deadline: milliseconds for everything, name look-up included.
+  ///   - maxBody: bytes of body above which the fetch fails.
+  ///   - completion: called once, on the loop's thread, never inside this call.
+  public init(
+    _ target: FetchTarget, on loop: EventLoop, deadline: Int64 = 5_000, maxBody: Int = 256 * 1024,
+    completion: @escaping (Result<FetchResponse, FetchFailure>) -> Void
+  ) throws(SystemError) {
+    self.target = target
+    self.loop = loop
+    self.completion = completion
+    self.deadline = loop.now + deadline
+    parser = ResponseParser(maxBody: maxBody)
+    let mailbox = try Mailbox<Result<[SocketAddress], FetchFailure>>()
+    timer = LoopTimer(on: loop) { [unowned self] in finish(.failure(.timeout(step.rawValue))) }
+    timer?.schedule(afterMilliseconds: deadline)
+    attemptTimer = LoopTimer(on: loop) { [unowned self] in
+      lastFailure = .timeout(step.rawValue)
+      connectNext()
+    }
+    resolved = mailbox.attach(to: loop) { [unowned self] in
+      switch $0 {
+      case .failure(let failure): finish(.failure(failure))
+      case .success(let found):
+        addresses = found
+        connectNext()
+      }
+    }
+    let (host, port) = target.proxy.map { ($0.host, $0.port) } ?? (target.host, target.port)
+    Resolver.resolve(host, port: port) { mailbox.post($0) }
+  }
+
+  deinit { dropConnection() }
+
+  private func finish(_ result: Result<FetchResponse, FetchFailure>) {
+    guard let completion else { return }
+    self.completion = nil
+    timer?.cancel()
+    attemptTimer?.cancel()
+    dropConnection()
+    completion(result)
+  }
+
+  private func dropConnection() {
+    // Frees the TLS session and closes the socket with it (BEV_OPT_CLOSE_ON_FREE).
+    if let bufferevent = unsafe bufferevent { unsafe bufferevent_free(bufferevent) }
+    unsafe bufferevent = nil
+    unsafe session = nil
+  }
+
+  // MARK: - Connecting
+
+  private func connectNext() {
+    dropConnection()
+    guard !addresses.isEmpty else { return finish(.failure(lastFailure)) }
+    step = .connecting
+    // One silent address must not use up the time of those behind it.
+    attemptTimer?.schedule(afterMilliseconds: max(1, (deadline - loop.now) / Int64(addresses.count)))
+    let address = addresses.removeFirst()
+    tunnel = TunnelReply()
+    do throws(FetchFailure) {
+      unsafe bufferevent = target.proxy == nil && target.isTLS ? try makeSecure(over: -1) : try makePlain()
+    } catch {
+      return finish(.failure(error))
+    }
+    hear()
+    let started = unsafe address.bytes.withUnsafeBytes { raw in
+      // libevent copies nothing but the address itself, which the kernel reads inside this call.
+      let socketAddress = unsafe UnsafeMutablePointer(mutating: raw.baseAddress!.assumingMemoryBound(to: sockaddr.self))
+      return unsafe bufferevent_socket_connect(bufferevent, socketAddress, Int32(raw.count)) == 0
+    }
+    if !started {
+      lastFailure = .connect(SystemError("connect").description)
+      connectNext()
+    }
+  }
+
+  private func hear() {
+    unsafe bufferevent_setcb(
+      bufferevent,
+      { _, context in unsafe Unmanaged<Fetch>.fromOpaque(context!).takeUnretainedValue().readable() }, nil,
+      { _, what, context in unsafe Unmanaged<Fetch>.fromOpaque(context!).takeUnretainedValue().happened(Int32(what)) },
+      Unmanaged.passUnretained(self).toOpaque())
+  }
+
+  private func makePlain() throws(FetchFailure) -> OpaquePointer {
+    let made = unsafe bufferevent_socket_new(loop.base, -1, Int32(BEV_OPT_CLOSE_ON_FREE.rawValue))
+    guard let made = unsafe made else { throw .connect("no memory for a connection") }
+    return unsafe made
+  }
+
+  /// - Parameter descriptor: a connected socket, owned by the result; -1: one is to be made.
+  private func makeSecure(over descriptor: Int32) throws(FetchFailure) -> OpaquePointer {
+    let context = if let tls { tls } else { try TLSContext(caFile: target.caFile) }
+    tls = context
+    unsafe session = try context.session(for: target.host)
+    let made = unsafe bufferevent_openssl_socket_new(
+      loop.base, descriptor, session, BUFFEREVENT_SSL_CONNECTING, Int32(BEV_OPT_CLOSE_ON_FREE.rawValue))
+    guard let made = unsafe made else { throw .connect("no memory for a connection") }
+    return unsafe made
+  }
+
+  // MARK: - Through a proxy
+
+  private func askForTunnel() {
+    attemptTimer?.cancel()
+    step = .tunnelling
+    let question = TunnelReply.question(host: target.host, port: target.port)
+    guard unsafe bufferevent_write(bufferevent, question, question.count) == 0,
+      unsafe bufferevent_enable(bufferevent, Int16(EV_READ | EV_WRITE)) == 0
+    else { return finish(.failure(.connect("no memory for a request"))) }
+  }
+
+  /// Puts TLS on the connection that now leads to the server. The proxy sees what any router on the way would.
+  private func secureTunnel() {
+    step = .securing
+    // The plain bufferevent closes its own descriptor when it is freed; the connection lives on in this one.
+    let descriptor = fcntl(unsafe bufferevent_getfd(bufferevent), F_DUPFD_CLOEXEC, 0)
+    dropConnection()
+    guard descriptor >= 0 else { return finish(.failure(.connect(SystemError("dup").description))) }
+    do throws(FetchFailure) {
+      unsafe bufferevent = try makeSecure(over: descriptor)
+    } catch {
+      close(descriptor)
+      return finish(.failure(error))
+    }
+    hear()
+  }
+
+  // MARK: - Events
+
+  private func happened(_ what: Int32) {
+    if what & Int32(BEV_EVENT_CONNECTED) != 0 {
+      return target.proxy != nil && step == .connecting ? askForTunnel() : ask()
+    }
+    guard what & Int32(BEV_EVENT_ERROR | BEV_EVENT_EOF) != 0 else { return }
+    let isClean = what & Int32(BEV_EVENT_EOF) != 0
+    switch step {
+    case .tunnelling:
+      finish(.failure(.connect("the proxy ended the connection")))
+    case .resolving, .connecting, .securing:
+      lastFailure = connectFailure(isClean: isClean)
+      // A server that proves to be somebody else is no reason to ask the next address, but no harm either.
+      connectNext()
+    case .waiting, .reading:
+      guard isClean else { return finish(.failure(.truncated)) }
+      readable()
+      guard completion != nil else { return }
+      do throws(FetchFailure) { finish(.success(try parser.end())) } catch { finish(.failure(error)) }
+    }
+  }
+
+  private func connectFailure(isClean: Bool) -> FetchFailure {
+    let error = errno
+    guard let session = unsafe session else { return .connect(SystemError("connect", code: error).description) }
+    let code = unsafe bufferevent_get_openssl_error(bufferevent)
+    if code == 0, unsafe SSL_get_verify_result(session) == Int(X509_V_OK), !isClean {
+      return .connect(SystemError("connect", code: error).description)
+    }
+    return unsafe .tls(TLSContext.failure(of: session, code: UInt(code)))
+  }
+
+  // MARK: - Asking and reading
+
+  private func ask() {
+    attemptTimer?.cancel()
+    step = .waiting
+    let request = Array(
+      """
+      GET \(target.path) HTTP/1.1\r
+      Host: \(target.authority)\r
+      User-Agent: access-gateway\r
+      Accept: application/json\r
+      Connection: close\r
+      \r
+
+      """.utf8)
+    guard unsafe bufferevent_write(bufferevent, request, request.count) == 0,
+      unsafe bufferevent_enable(bufferevent, Int16(EV_READ | EV_WRITE)) == 0
+    else { return finish(.failure(.connect("no memory for a request"))) }
+  }
+
+  private func readable() {
+    if step != .tunnelling { step = .reading }
+    var bytes = [UInt8](repeating: 0, count: 16 * 1024)
+    while completion != nil {
+      let count = unsafe bytes.withUnsafeMutableBytes { unsafe bufferevent_read(bufferevent, $0.baseAddress, $0.count) }
+      if count == 0 { return }
+      do throws(FetchFailure) {
+        if step == .tunnelling {
+          if try tunnel.receive(Array(bytes[..<count])) { return secureTunnel() }
+          continue
+        }
+        if let response = try parser.receive(Array(bytes[..<count])) { return finish(.success(response)) }
+      } catch {
+        return finish(.failure(error))
+      }
+    }
+  }
+}

@@ -1,0 +1,425 @@
+// The server on one loop: evhttp, its listeners, the life of connections, drain. How bytes become requests
+// is in Gate.swift, how replies leave in Replying.swift, the time that connections are given in Deadlines.swift.
+
+import CEvent
+import EventLoops
+import Glibc
+import HTTPSyntax
+import POSIX
+import Synchronization
+
+/// What a handler made of a request.
+public enum Decision {
+  /// The reply is written.
+  case reply
+  /// The reply follows by `HTTPServer.finish`.
+  case wait
+}
+
+/// Names a request whose reply follows. Good for one `finish`, on the server that gave it.
+public struct Exchange: Sendable {
+  let index: Int32
+  let serial: UInt32
+}
+
+/// Answers requests. All calls come on the loop's thread; none may block.
+public protocol RequestHandler: AnyObject {
+  /// - Parameters:
+  ///   - head: a complete, valid head; its ranges are offsets into `bytes`.
+  ///   - bytes: the head's bytes; gone when the call returns.
+  ///   - arrival: `Clock.monotonicNanoseconds` when the head was complete.
+  ///   - exchange: to keep, when the answer is `.wait`.
+  ///   - reply: reset; status 500 until set.
+  func answer(
+    _ head: borrowing RequestHead, _ bytes: Span<UInt8>, arrival: UInt64, exchange: Exchange,
+    into reply: inout Reply
+  ) -> Decision
+  /// The gate refused a head or a connection.
+  func refused(_ refusal: Refusal)
+  /// A connection was accepted.
+  func connectionOpened()
+  /// A connection is gone.
+  func connectionClosed()
+  /// accept(2) failed; accepting pauses for 100 ms.
+  func acceptFailed(_ error: SystemError)
+}
+
+/// Bounds and deadlines of a server. Times in milliseconds.
+public struct ServerLimits: Sendable {
+  public var head = HeadLimits()
+  /// For a head, from its first byte, or from accept on a new connection.
+  public var headTimeout: Int64 = 5_000
+  /// Between requests.
+  public var idleTimeout: Int64 = 120_000
+  /// For a reply to leave.
+  public var writeTimeout: Int64 = 5_000
+  /// For the client to take the last reply in and close.
+  public var lingerTimeout: Int64 = 2_000
+  /// Bytes that are read and thrown away while lingering.
+  public var lingerBytes = 1 << 20
+  /// Bytes of replies that are put together before they are sent: of pipelined requests what a client that reads none can
+  /// make the server keep.
+  public var wireBytes = 16_384
+  /// Heads that one connection may have answered in a turn of the loop.
+  public var headsATurn = 16
+  /// Connections whose time is over that are ended in a turn of the loop.
+  public var expiriesATurn = 16
+  /// Connections beyond the bound that may linger over their 503.
+  public var refusedAtOnce = 64
+  /// On drain, how long idle connections are left open, so that a request that is on its way to one is answered.
+  public var drainGrace: Int64 = 1_000
+  public init() {}
+}
+
+/// An HTTP/1.1 server on one event loop.
+///
+/// evhttp accepts, owns connections and carries the requests that must wait; every byte of a client goes through the
+/// gate first, and evhttp sees none of them. Thread: the loop's, for everything.
+@safe public final class HTTPServer {
+  public let loop: EventLoop
+  public let limits: ServerLimits
+  let handler: any RequestHandler
+  let budget: ConnectionBudget
+  let evhttp: OpaquePointer
+  private var listeners: [Listener] = []
+
+  /// Reused for each request.
+  var scratch = Scratch()
+  /// The connection whose stub evhttp is about to parse.
+  var stubbed: Connection?
+  var exchanges = ExchangeTable()
+  /// Where sockets are read into: one buffer for all connections, since each read is judged or staged at once.
+  let input = UnsafeMutableBufferPointer<UInt8>.allocate(capacity: 32 * 1024)
+
+  let deadlines: Deadlines
+  /// New connections that have sent nothing; the time for a head runs for them.
+  let silent = ConnectionList<SilentLinks>()
+  /// Connections that pipeline, in the order in which they get their turns.
+  let turns = ConnectionList<TurnLinks>()
+  var nextTurn: LoopTimer?
+  private let ledger: IdleLedger
+  /// Idle connections that another loop may have, and that this one does not have any more.
+  private var owed = 0
+
+  // Work for the end of this turn: libevent forbids it inside its buffer callbacks.
+  private var adoptions: [Connection] = []
+  private var completions: [Connection] = []
+  private var closures: [Connection] = []
+  private var spares = SpareConnections()
+  private var soon: LoopTimer?
+  private var acceptResume: LoopTimer?
+  private var failuresAttachment: WakeUp.Attachment?
+  private var claimsAttachment: WakeUp.Attachment?
+
+  private(set) var openConnections = 0
+  private(set) var isDraining = false
+  private var onDrained: (() -> Void)?
+  private var drainAccepting: LoopTimer?
+  private var drainIdle: LoopTimer?
+
+  /// - Parameters:
+  ///   - handler: retained.
+  ///   - budget: shared by the servers of all loops.
+  public init(
+    on loop: EventLoop, limits: ServerLimits, budget: ConnectionBudget, handler: any RequestHandler
+  ) throws(SystemError) {
+    guard let evhttp = unsafe evhttp_new(loop.base) else { throw SystemError("evhttp_new") }
+    self.loop = loop
+    self.limits = limits
+    self.budget = budget
+    self.handler = handler
+    unsafe self.evhttp = unsafe evhttp
+    ledger = try IdleLedger()
+    deadlines = Deadlines(on: loop, limits)
+    // Should a byte of ours ever be misread, evhttp has bounds of its own.
+    unsafe evhttp_set_max_headers_size(evhttp, 4096)
+    unsafe evhttp_set_max_body_size(evhttp, 0)
+    unsafe evhttp_set_default_content_type(evhttp, nil)
+    deadlines.onEnd = { [unowned self] in timeIsOver($0) }
+    let context = unsafe Unmanaged.passUnretained(self).toOpaque()
+    unsafe evhttp_set_bevcb(
+      evhttp,
+      { _, context in unsafe Unmanaged<HTTPServer>.fromOpaque(context!).takeUnretainedValue().makeBufferevent() },
+      context)
+    unsafe evhttp_set_gencb(
+      evhttp,
+      { request, context in
+        unsafe Unmanaged<HTTPServer>.fromOpaque(context!).takeUnretainedValue().stubArrived(request!)
+      }, context)
+    soon = LoopTimer(on: loop) { [unowned self] in settle() }
+    nextTurn = LoopTimer(on: loop) { [unowned self] in takeTurn() }
+    acceptResume = LoopTimer(on: loop) { [unowned self] in
+      guard !isDraining else { return }
+      for listener in listeners { listener.enable() }
+    }
+    claimsAttachment = ledger.wakeUp.attach(to: loop) { [unowned self] in
+      sendDue(&scratch)
+      owed += ledger.takeClaims()
+      payWhatIsOwed()
+      settleSoon()
+    }
+    budget.join(ledger)
+    let failures = try Mailbox<SystemError>()
+    failuresAttachment = failures.attach(to: loop) { [unowned self] in acceptFailed($0) }
+    let address = UInt(bitPattern: evhttp)
+    acceptFailures.withLock { $0[address] = failures }
+  }
+
+  deinit {
+    budget.part(ledger)
+    let address = unsafe UInt(bitPattern: evhttp)
+    acceptFailures.withLock { _ = $0.removeValue(forKey: address) }
+    unsafe evhttp_free(evhttp)
+    unsafe input.deallocate()
+  }
+
+  /// Accepts on a socket from now on, and owns it.
+  public func accept(on socket: ListenSocket) throws(SystemError) {
+    try socket.startListening()
+    let flags = UInt32(LEV_OPT_CLOSE_ON_FREE) | UInt32(LEV_OPT_CLOSE_ON_EXEC)
+    guard let listener = unsafe evconnlistener_new(loop.base, nil, nil, flags, 0, socket.descriptor),
+      let bound = unsafe evhttp_bind_listener(evhttp, listener)
+    else { throw SystemError("evhttp_bind_listener \(socket.address)") }
+    // evhttp has made its own pointer the listener's argument, so that is what names the server here.
+    unsafe evconnlistener_set_error_cb(listener) { listener, evhttp in
+      let error = SystemError("accept")
+      _ = unsafe evconnlistener_disable(listener)
+      let server = UInt(bitPattern: evhttp)
+      acceptFailures.withLock { $0[server] }?.post(error)
+    }
+    listeners.append(unsafe Listener(listener, bound, socket.descriptor))
+  }
+
+  private func acceptFailed(_ error: SystemError) {
+    handler.acceptFailed(error)
+    acceptResume?.schedule(afterMilliseconds: 100)
+  }
+
+  // MARK: - The life of a connection
+
+  /// evhttp asks for the bufferevent of a connection that it has accepted.
+  private func makeBufferevent() -> OpaquePointer? {
+    // Without one from here, evhttp would make its own, and read it past the gate.
+    guard let made = unsafe bufferevent_socket_new(loop.base, -1, 0) else { fatalError("out of memory") }
+    let connection = unsafe spares.take(self, made)
+    _ = unsafe Unmanaged.passRetained(connection)
+    adoptions.append(connection)
+    settleSoon()
+    return unsafe made
+  }
+
+  /// The turn in which a connection was accepted ends: evhttp has set it up, so both sides can be tied together.
+  private func adopt(_ connection: Connection) {
+    var argument: UnsafeMutableRawPointer?
+    unsafe bufferevent_getcb(connection.bufferevent, nil, nil, nil, &argument)
+    // evhttp's callbacks carry its connection (true in 2.1; `stubArrived` asserts it for each request).
+    guard let evcon = unsafe argument else { fatalError("libevent: a connection with no evhttp_connection") }
+    unsafe connection.evhttpConnection = OpaquePointer(evcon)
+    connection.descriptor = unsafe bufferevent_getfd(connection.bufferevent)
+    unsafe evhttp_connection_set_closecb(
+      connection.evhttpConnection,
+      { _, context in
+        let connection = unsafe Unmanaged<Connection>.fromOpaque(context!)
+        unsafe connection._withUnsafeGuaranteedRef { gone in gone.withServer { $0.forget(gone) } }
+        unsafe connection.release()
+      }, Unmanaged.passUnretained(connection).toOpaque())
+    startReading(connection)
+    openConnections += 1
+    handler.connectionOpened()
+    let isOneTooMany = !budget.enter()
+    if isOneTooMany, !makeRoom() {
+      handler.refused(.tooManyConnections)
+      refuse(connection, .tooManyConnections)
+      // Those that were refused linger, but not without bound.
+      if budget.excess > limits.refusedAtOnce, let oldest = deadlines.lingering.first { close(oldest) }
+      return
+    }
+    move(connection, to: .head)
+    silent.append(connection)
+    publishIdle()
+  }
+
+  /// At the bound on connections, the one that has been idle for longest is closed: between requests, or with none
+  /// sent yet. False when no loop has one.
+  private func makeRoom() -> Bool {
+    guard let loser = budget.longestIdle() else { return false }
+    if loser === ledger { return closeLongestIdle() }
+    loser.claim()
+    return true
+  }
+
+  private func closeLongestIdle() -> Bool {
+    // What the kernel holds for a connection may be a request: such a one is idle no more, though it has yet to be read.
+    for _ in 0..<8 {
+      guard let victim = silentSince < deadlines.idleSince ? silent.first : deadlines.idle.first else { return false }
+      var waiting: Int32 = 0
+      if unsafe ioctl(victim.descriptor, UInt(FIONREAD), &waiting) == 0, waiting > 0 {
+        if victim.allowance == .idle { move(victim, to: .head) } else { isSilentNoMore(victim) }
+        continue
+      }
+      close(victim)
+      return true
+    }
+    return false
+  }
+
+  /// Closes as many idle connections as other loops have claimed here, as far as there are some and there is need.
+  private func payWhatIsOwed() {
+    while owed > 0 {
+      if budget.excess > 0, !closeLongestIdle() { return }
+      owed -= 1
+    }
+  }
+
+  private var silentSince: Int64 { silent.first.map { $0.deadline - limits.headTimeout } ?? .max }
+
+  /// Tells the other loops which idle connections are here.
+  func publishIdle() {
+    ledger.publish(
+      count: deadlines.idle.count + silent.count, since: min(deadlines.idleSince, silentSince))
+    if owed > 0 { settleSoon() }
+  }
+
+  /// The first byte has come, or the connection ends.
+  func isSilentNoMore(_ connection: Connection) {
+    guard silent.contains(connection) else { return }
+    silent.remove(connection)
+    publishIdle()
+  }
+
+  /// evhttp closes a connection; nothing may use it afterwards.
+  private func forget(_ connection: Connection) {
+    // A connection may be queued for closing as evhttp closes it: it must not be freed twice.
+    unsafe connection.evhttpConnection = nil
+    leaveLists(connection)
+    connection.watch = nil
+    connection.state = .closing
+    if let reading = unsafe connection.reading { unsafe event_free(reading) }
+    unsafe connection.reading = nil
+    if connection.exchange >= 0 { exchanges.connectionIsGone(connection.exchange) }
+    connection.exchange = -1
+    openConnections -= 1
+    budget.leave()
+    handler.connectionClosed()
+    spares.retire(connection)
+    if isDraining && openConnections == 0 { settleSoon() }
+  }
+
+  /// Frees a connection at the end of this turn; libevent forbids it inside buffer callbacks.
+  func close(_ connection: Connection) {
+    guard connection.state != .closing else { return }
+    connection.state = .closing
+    leaveLists(connection)
+    connection.watch = nil
+    pauseReading(connection)
+    closures.append(connection)
+    settleSoon()
+  }
+
+  private func leaveLists(_ connection: Connection) {
+    isSilentNoMore(connection)
+    if turns.contains(connection) { turns.remove(connection) }
+    move(connection, to: nil)
+  }
+
+  /// evhttp has written a reply; the connection takes its next request at the end of this turn.
+  func completed(_ connection: Connection) {
+    completions.append(connection)
+    settleSoon()
+  }
+
+  func settleSoon() { soon?.fireSoon() }
+
+  private func settle() {
+    sendDue(&scratch)
+    // In the order of their arrival: at the bound on connections, those before make room for those behind.
+    for place in adoptions.indices { adopt(adoptions[place]) }
+    adoptions.removeAll(keepingCapacity: true)
+    while let connection = completions.popLast() {
+      if connection.state == .replying { resume(connection) }
+    }
+    payWhatIsOwed()
+    while let connection = closures.popLast() {
+      // evhttp frees a request that it still holds with the connection; then nobody may answer it.
+      if connection.exchange >= 0 { exchanges.requestIsGone(connection.exchange) }
+      if let evcon = unsafe connection.evhttpConnection { unsafe evhttp_connection_free(evcon) }
+    }
+    if adoptions.isEmpty, completions.isEmpty, closures.isEmpty, scratch.due.isEmpty { spares.settle() }
+    if isDraining, openConnections == 0, listeners.isEmpty, let done = onDrained {
+      onDrained = nil
+      done()
+    }
+  }
+
+  // MARK: - Deadlines
+
+  func move(_ connection: Connection, to allowance: Allowance?) {
+    deadlines.move(connection, to: allowance)
+    publishIdle()
+  }
+
+  private func timeIsOver(_ connection: Connection) {
+    sendDue(&scratch)
+    if connection.state == .partial {
+      handler.refused(.headTimeout)
+      refuse(connection, .headTimeout)
+    } else {
+      close(connection)
+    }
+  }
+
+  // MARK: - Drain
+
+  /// Stops accepting (what the kernel has already queued is taken), answers what comes with `Connection: close`, closes
+  /// connections that stay idle for `drainGrace` (closed at once, a proxy could have a request on its way to one), and
+  /// calls `done` when none is left.
+  public func drain(_ done: @escaping () -> Void) {
+    guard !isDraining else { return }
+    isDraining = true
+    onDrained = done
+    var turnsLeft = 200
+    drainAccepting = LoopTimer(on: loop) { [unowned self] in
+      turnsLeft -= 1
+      // What is closed with its queue full resets the connections in it.
+      if turnsLeft > 0, listeners.contains(where: \.hasQueue) {
+        drainAccepting?.schedule(afterMilliseconds: 1)
+      } else {
+        for listener in listeners { unsafe listener.close(evhttp) }
+        listeners = []
+        settleSoon()
+      }
+    }
+    drainAccepting?.fireSoon()
+    drainIdle = LoopTimer(on: loop) { [unowned self] in
+      sendDue(&scratch)
+      // Whoever is closed leaves the lists.
+      while let connection = deadlines.idle.first ?? silent.first { close(connection) }
+    }
+    drainIdle?.schedule(afterMilliseconds: limits.drainGrace)
+  }
+}
+
+/// A listener that evhttp owns and frees.
+@safe private struct Listener {
+  private let pointer: OpaquePointer
+  private let bound: OpaquePointer
+  private let descriptor: Int32
+
+  init(_ pointer: OpaquePointer, _ bound: OpaquePointer, _ descriptor: Int32) {
+    unsafe self.pointer = unsafe pointer
+    unsafe self.bound = unsafe bound
+    self.descriptor = descriptor
+  }
+
+  func enable() { _ = unsafe evconnlistener_enable(pointer) }
+  func close(_ evhttp: OpaquePointer) { unsafe evhttp_del_accept_socket(evhttp, bound) }
+
+  /// Connections stand in the kernel's queue.
+  var hasQueue: Bool {
+    var query = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+    return unsafe poll(&query, 1, 0) > 0
+  }
+}
+
+/// Where a listener's failures are told, by the address of its evhttp: the C callback has no other way to its server.
+private let acceptFailures = Locked<[UInt: Mailbox<SystemError>]>([:])

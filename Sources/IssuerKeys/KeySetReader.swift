@@ -1,0 +1,165 @@
+// From a keys location to a key set: the fetch or the file, and what must be true of what came. No schedule, no state.
+
+import EventLoops
+import Glibc
+import HTTPFetch
+import POSIX
+import Settings
+import Telemetry
+import Token
+import Verification
+
+/// Why no key set was had.
+package struct KeyFetchFailure: Error, CustomStringConvertible {
+  package let outcome: KeyRefreshOutcome
+  package let description: String
+  /// Seconds that the server asked to wait.
+  package var retryAfter: Int?
+}
+
+/// A usable set, and the bytes that it was read from.
+package struct FetchedSet: Sendable {
+  package let set: JWKSet
+  let bytes: [UInt8]
+}
+
+/// What tells one content of a file from the next, without reading it.
+struct FileMark: Equatable, Sendable {
+  let device: UInt
+  let inode: UInt
+  let size: Int
+  let modified: Int
+  let changed: Int
+}
+
+package struct KeySetReader: Sendable {
+  let issuer: [UInt8]
+  let location: KeysLocation
+  let algorithms: AlgorithmSet
+  let caFile: String?
+  let proxy: FetchProxy?
+
+  package init(_ settings: IssuerSettings, caFile: String?) {
+    issuer = Array(settings.issuer.utf8)
+    location = settings.keysLocation
+    algorithms = AlgorithmSet(settings.algorithms)
+    self.caFile = caFile
+    proxy = settings.proxy.map { FetchProxy(host: $0.host, port: $0.port) }
+  }
+
+  /// Gets the set once.
+  ///
+  /// - Parameters:
+  ///   - keep: is given the fetch, which lives as long as it is kept.
+  ///   - done: called once on the loop's thread, or inside this call when no network is needed.
+  func fetch(
+    on loop: EventLoop, keep: (Fetch) -> Void, _ done: @escaping (Result<FetchedSet, KeyFetchFailure>) -> Void
+  ) {
+    switch location {
+    case .file(let path):
+      done(readFile(path).flatMap(read))
+    case .web(let url):
+      let target = FetchTarget(
+        isTLS: url.isSecure, host: url.host, port: url.port, path: url.target, caFile: caFile, proxy: proxy)
+      do throws(SystemError) {
+        keep(
+          try Fetch(target, on: loop, maxBody: JWKSet.maximumBytes) { result in
+            done(result.mapError(Self.failure).flatMap(accept).flatMap(read))
+          })
+      } catch {
+        done(.failure(KeyFetchFailure(outcome: .connect, description: error.description)))
+      }
+    }
+  }
+
+  /// Gets the set once; blocks for at most the fetch's own deadline (5 s).
+  package func fetchBlocking() -> Result<FetchedSet, KeyFetchFailure> {
+    BlockingFetch.run { loop, keep, done in fetch(on: loop, keep: keep, done) }
+      ?? .failure(KeyFetchFailure(outcome: .connect, description: "no event loop could be made"))
+  }
+
+  private func accept(_ response: FetchResponse) -> Result<[UInt8], KeyFetchFailure> {
+    guard response.status == 200 else {
+      return .failure(
+        KeyFetchFailure(
+          outcome: .status, description: "the server answered with status \(response.status)",
+          retryAfter: response.retryAfter))
+    }
+    return .success(response.body)
+  }
+
+  /// Reads the bytes of a set; none of its keys usable is a failure, too.
+  func read(_ bytes: [UInt8]) -> Result<FetchedSet, KeyFetchFailure> {
+    do throws(JWKSetError) {
+      let set = try JWKSet.read(bytes.span, issuer: issuer, algorithms: algorithms)
+      return .success(FetchedSet(set: set, bytes: bytes))
+    } catch {
+      let outcome: KeyRefreshOutcome =
+        switch error {
+        case .tooLarge, .tooManyKeys: .tooLarge
+        case .malformed, .noKeys, .noUsableKey: .invalid
+        }
+      return .failure(KeyFetchFailure(outcome: outcome, description: "\(error.explanation)"))
+    }
+  }
+
+  private static func failure(_ failure: FetchFailure) -> KeyFetchFailure {
+    let outcome: KeyRefreshOutcome =
+      switch failure {
+      case .resolve: .resolve
+      case .connect, .truncated: .connect
+      case .tls: .tls
+      case .timeout: .timeout
+      case .tooLarge: .tooLarge
+      case .badResponse: .invalid
+      }
+    return KeyFetchFailure(outcome: outcome, description: failure.description)
+  }
+
+  /// The mark of the file that the keys come from; nil when they come from elsewhere, or it is not there.
+  var fileMark: FileMark? {
+    guard case .file(let path) = location else { return nil }
+    var status = Glibc.stat()
+    // Links are followed: Kubernetes changes a mounted file by moving a link.
+    guard unsafe stat(path, &status) == 0 else { return nil }
+    return FileMark(
+      device: UInt(status.st_dev), inode: UInt(status.st_ino), size: Int(status.st_size),
+      modified: status.st_mtim.tv_sec &* 1_000_000_000 &+ status.st_mtim.tv_nsec,
+      changed: status.st_ctim.tv_sec &* 1_000_000_000 &+ status.st_ctim.tv_nsec)
+  }
+
+  private func readFile(_ path: String) -> Result<[UInt8], KeyFetchFailure> {
+    // A FIFO or a terminal would hold up the control thread, and with it signals and health checks.
+    let descriptor = unsafe open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC)
+    guard descriptor >= 0 else {
+      return .failure(KeyFetchFailure(outcome: .file, description: SystemError("open \(path)").description))
+    }
+    defer { close(descriptor) }
+    var status = Glibc.stat()
+    guard unsafe fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
+      return .failure(KeyFetchFailure(outcome: .file, description: "\(path) is no regular file"))
+    }
+    var bytes: [UInt8] = []
+    var part = [UInt8](repeating: 0, count: 64 * 1024)
+    while bytes.count <= JWKSet.maximumBytes {
+      let count = unsafe part.withUnsafeMutableBytes { unsafe Glibc.read(descriptor, $0.baseAddress, $0.count) }
+      if count == 0 { return .success(bytes) }
+      guard count > 0 else {
+        return .failure(KeyFetchFailure(outcome: .file, description: SystemError("read \(path)").description))
+      }
+      bytes += part[..<count]
+    }
+    return .failure(
+      KeyFetchFailure(outcome: .tooLarge, description: "\(path) is larger than \(JWKSet.maximumBytes) bytes"))
+  }
+}
+
+extension AlgorithmSet {
+  /// The algorithms that go by the names; `EdDSA` is two.
+  package init(_ names: [SignatureName]) {
+    self = names.reduce([]) { set, name in
+      let bytes = Array(name.rawValue.utf8)
+      return set.union(Algorithm.named(bytes.span))
+    }
+  }
+}

@@ -1,0 +1,215 @@
+// Signatures off the loops: a fixed number of cells, a queue of the cells that wait, workers parked on a semaphore.
+// Nothing here grows, nothing here judges a token; a full pool says so at once.
+//
+// Invariant: a cell's bytes are written under the lock while the cell is free, and only read from then on until every
+// loop that waits for it has let it go. So workers and loops read them without the lock.
+
+import Dispatch
+import POSIX
+import Verification
+
+/// What became of a request for a verification.
+public enum Submission: Equatable, Sendable {
+  /// A worker will verify; the cell's number comes back by `takeFinished`.
+  case queued(cell: Int)
+  /// The same token under the same key is being verified already, or just has been, for this loop or another; as above.
+  case joined(cell: Int)
+  /// All cells are taken: answer `overloaded`.
+  case full
+}
+
+/// Verifies signatures on parked Dispatch workers, equal ones once. Calls are for event loops: each passes its number
+/// and is called back through its own wake-up. Thread-safe; nothing blocks but a short lock.
+public final class VerificationPool: Sendable {
+  private struct State: ~Copyable {
+    var cells: [Cell]
+    var free: [Int]
+    /// A ring: cells that wait for a worker, the oldest at `queueStart`.
+    var queue: [Int]
+    var queueStart = 0
+    var queueCount = 0
+    /// Workers that wait at the semaphore.
+    var parked = 0
+    /// First cell of each bucket of taken cells, by digest.
+    var buckets: [Int]
+    /// Finished cells that a loop has not taken yet.
+    var finished: [[Int]]
+    /// The keys in force, so that workers drop what they hold of others; `keysTurn` counts the changes.
+    var keys: [KeySet] = []
+    var keysTurn = 0
+  }
+
+  private let state: Locked<State>
+  private let work = DispatchSemaphore(value: 0)
+  private let wake: [@Sendable () -> Void]
+  private let cells: [Cell]
+
+  /// Starts the workers, which live as long as the process.
+  ///
+  /// - Parameters:
+  ///   - cells: verifications that may be under way at once, 1 or more. A cell takes memory when it is first used: the
+  ///     token's length.
+  ///   - workers: 1 or more.
+  ///   - wake: one a loop (at most 64); called from a worker's thread when the loop has something to take.
+  public init(cells count: Int, workers: Int, wake: [@Sendable () -> Void]) {
+    precondition(count > 0 && workers > 0 && (1...64).contains(wake.count))
+    let cells = (0..<count).map { _ in Cell() }
+    var bucketCount = 64
+    while bucketCount < count * 2 { bucketCount *= 2 }
+    self.cells = cells
+    self.wake = wake
+    state = Locked(
+      State(
+        cells: cells, free: Array((0..<count).reversed()), queue: Array(repeating: -1, count: count),
+        buckets: Array(repeating: -1, count: bucketCount),
+        finished: wake.map { _ in
+          var list: [Int] = []
+          list.reserveCapacity(count)
+          return list
+        }))
+    for number in 0..<workers {
+      // A serial queue each: Dispatch gives it a thread of its own, which stays.
+      DispatchQueue(label: "verify-\(number)").async { [self] in work(as: number) }
+    }
+  }
+
+  /// Asks for the verification of a token's signature.
+  ///
+  /// - Parameters:
+  ///   - loop: the caller's number.
+  ///   - digest: names audience and token.
+  ///   - token: copied. Its first `signingInputCount` bytes are what was signed.
+  ///   - audience: copied, for the loop to judge again by.
+  ///   - signature: copied; decoded.
+  public func submit(
+    loop: Int, digest: SHA256Digest, token: Span<UInt8>, audience: Span<UInt8>, signingInputCount: Int,
+    signature: Span<UInt8>, key: VerificationKey
+  ) -> Submission {
+    let (submission, toWake) = state.withLock { state -> (Submission, Waking) in
+      let bucket = Self.bucket(of: digest, among: state.buckets.count)
+      var number = state.buckets[bucket]
+      while number >= 0 {
+        let cell = state.cells[number]
+        if cell.digest == digest, cell.key?.isSame(as: key) == true {
+          let isWaiting = cell.waitingLoops & (1 << UInt64(loop)) != 0
+          cell.waitingLoops |= 1 << UInt64(loop)
+          // It is finished, but not given back: the outcome is as good for this loop, which may have missed its call.
+          guard cell.isFinished, !isWaiting else { return (.joined(cell: number), .nobody) }
+          state.finished[loop].append(number)
+          return (.joined(cell: number), .caller)
+        }
+        number = cell.nextInBucket
+      }
+      guard let number = state.free.popLast() else { return (.full, .nobody) }
+      let cell = state.cells[number]
+      cell.fill(
+        digest: digest, token: token, audience: audience, signingInputCount: signingInputCount, signature: signature,
+        key: key)
+      cell.waitingLoops = 1 << UInt64(loop)
+      cell.nextInBucket = state.buckets[bucket]
+      state.buckets[bucket] = number
+      state.queue[(state.queueStart + state.queueCount) % state.queue.count] = number
+      state.queueCount += 1
+      guard state.parked > 0 else { return (.queued(cell: number), .nobody) }
+      state.parked -= 1
+      return (.queued(cell: number), .worker)
+    }
+    switch toWake {
+    case .nobody: break
+    case .worker: work.signal()
+    case .caller: wake[loop]()
+    }
+    return submission
+  }
+
+  private enum Waking { case nobody, worker, caller }
+
+  /// Moves the numbers of cells that are finished for `loop` into `list`, which is emptied first. Each must be given
+  /// back by `release`.
+  public func takeFinished(loop: Int, into list: inout [Int]) {
+    list.removeAll(keepingCapacity: true)
+    state.withLock { swap(&$0.finished[loop], &list) }
+  }
+
+  /// What a finished cell holds; good until `release`.
+  public func finished(_ cell: Int) -> Cell { cells[cell] }
+
+  /// The loop is done with a cell that it took.
+  public func release(_ cell: Int, loop: Int) {
+    state.withLock { state in
+      let released = state.cells[cell]
+      released.waitingLoops &= ~(1 << UInt64(loop))
+      guard released.waitingLoops == 0 else { return }
+      Self.unlink(cell, in: &state)
+      state.free.append(cell)
+    }
+  }
+
+  /// Nobody may join a cell any more.
+  private static func unlink(_ number: Int, in state: inout State) {
+    let cell = state.cells[number]
+    guard let digest = cell.digest else { return }
+    let bucket = bucket(of: digest, among: state.buckets.count)
+    if state.buckets[bucket] == number {
+      state.buckets[bucket] = cell.nextInBucket
+    } else {
+      var before = state.buckets[bucket]
+      while state.cells[before].nextInBucket != number { before = state.cells[before].nextInBucket }
+      state.cells[before].nextInBucket = cell.nextInBucket
+    }
+  }
+
+  /// Workers hold on to contexts of these keys only, from their next verification on.
+  public func use(_ keys: [KeySet]) {
+    state.withLock { state in
+      state.keys = keys
+      state.keysTurn += 1
+    }
+  }
+
+  private static func bucket(of digest: SHA256Digest, among count: Int) -> Int {
+    Int(truncatingIfNeeded: digest.words.1) & (count - 1)
+  }
+
+  // MARK: - Workers
+
+  private func work(as number: Int) {
+    guard var verifier = SignatureVerifier() else { fatalError("OpenSSL offers no SHA-2") }
+    var knownTurn = 0
+    while true {
+      let next = state.withLock { state -> (cell: Int, newKeys: [KeySet]?)? in
+        guard state.queueCount > 0 else {
+          state.parked += 1
+          return nil
+        }
+        let cell = state.queue[state.queueStart]
+        state.queueStart = (state.queueStart + 1) % state.queue.count
+        state.queueCount -= 1
+        guard state.keysTurn != knownTurn else { return (cell, nil) }
+        knownTurn = state.keysTurn
+        return (cell, state.keys)
+      }
+      guard let (next, newKeys) = next else {
+        work.wait()
+        continue
+      }
+      if let newKeys { verifier.keep(only: newKeys) }
+      cells[next].verify(&verifier)
+      complete(next)
+    }
+  }
+
+  private func complete(_ number: Int) {
+    let loopsToWake = state.withLock { state -> UInt64 in
+      let cell = state.cells[number]
+      cell.isFinished = true
+      var toWake: UInt64 = 0
+      for loop in state.finished.indices where cell.waitingLoops & (1 << UInt64(loop)) != 0 {
+        if state.finished[loop].isEmpty { toWake |= 1 << UInt64(loop) }
+        state.finished[loop].append(number)
+      }
+      return toWake
+    }
+    for loop in wake.indices where loopsToWake & (1 << UInt64(loop)) != 0 { wake[loop]() }
+  }
+}

@@ -1,0 +1,160 @@
+// The pool by its doors: what is queued comes back once to each loop that waits, equal tokens are verified once, a full
+// pool says so. Real keys, real threads, no event loops.
+
+import Dispatch
+import DevIssuer
+import Testing
+import Token
+import Verification
+
+@Suite struct VerificationPoolTests {
+  private let issuer: StandInIssuer
+  private let keys: KeySet
+  private let audience = Array("aud".utf8)
+
+  init() throws {
+    issuer = try StandInIssuer(issuer: "https://acme.cloudflareaccess.com")
+    let bytes = try issuer.keySet()
+    keys = KeySet(
+      try JWKSet.read(bytes.span, issuer: Array(issuer.issuer.utf8), algorithms: .rs256), generation: 1)
+  }
+
+  private func token(_ email: String = "jo@example.com") throws -> [UInt8] {
+    try issuer.userToken(audience: ["aud"], email: email, now: 1_700_000_000)
+  }
+
+  private func submit(_ token: [UInt8], to pool: VerificationPool, loop: Int = 0) throws -> Submission {
+    var reader = TokenReader()
+    try #require(reader.read(token.span) == nil)
+    let digest = SHA256Digest(audience: audience.span, token: token.span)
+    let signingInput = reader.signingInput.upperBound
+    return reader.withSignature { signature in
+      pool.submit(
+        loop: loop, digest: digest, token: token.span, audience: audience.span, signingInputCount: signingInput,
+        signature: signature, key: keys.keys[0])
+    }
+  }
+
+  /// Takes finished cells until `count` have come.
+  private func finished(_ count: Int, of pool: VerificationPool, loop: Int, woken: DispatchSemaphore) -> [Int] {
+    var all: [Int] = []
+    var part: [Int] = []
+    while all.count < count {
+      guard woken.wait(timeout: .now() + 20) == .success else { return all }
+      pool.takeFinished(loop: loop, into: &part)
+      all += part
+    }
+    return all
+  }
+
+  @Test func `a good signature is genuine, a changed one is not`() throws {
+    let woken = DispatchSemaphore(value: 0)
+    let pool = VerificationPool(cells: 4, workers: 2, wake: [{ woken.signal() }])
+    let good = try token()
+    var bad = good
+    bad[bad.count - 10] = bad[bad.count - 10] == UInt8(ascii: "A") ? UInt8(ascii: "B") : UInt8(ascii: "A")
+    var outcomes: [[UInt8]: Bool] = [:]
+    for one in [good, bad] {
+      guard case .queued = try submit(one, to: pool) else {
+        Issue.record("not queued")
+        return
+      }
+    }
+    for cell in finished(2, of: pool, loop: 0, woken: woken) {
+      outcomes[pool.finished(cell).token] = pool.finished(cell).isGenuine
+      pool.release(cell, loop: 0)
+    }
+    #expect(outcomes == [good: true, bad: false])
+  }
+
+  @Test func `equal tokens of several loops are verified once and come back to each`() throws {
+    let woken = (0..<3).map { _ in DispatchSemaphore(value: 0) }
+    let pool = VerificationPool(cells: 1, workers: 1, wake: woken.map { one in { one.signal() } })
+    // A pool of one cell: whatever is not joined would be refused as full.
+    let one = try token()
+    guard case .queued(let cell) = try submit(one, to: pool, loop: 0) else {
+      Issue.record("not queued")
+      return
+    }
+    // Whether the worker is done by now or not: a cell that was not given back is joined.
+    for loop in 1..<3 { #expect(try submit(one, to: pool, loop: loop) == .joined(cell: cell)) }
+    for loop in 0..<3 {
+      #expect(finished(1, of: pool, loop: loop, woken: woken[loop]) == [cell])
+      #expect(pool.finished(cell).isGenuine)
+    }
+    for loop in 0..<3 { pool.release(cell, loop: loop) }
+    #expect(try submit(one, to: pool, loop: 1) == .queued(cell: cell))
+    #expect(finished(1, of: pool, loop: 1, woken: woken[1]) == [cell])
+  }
+
+  @Test func `a verification that is finished and not given back is joined, by its loop and by others`() throws {
+    let woken = (0..<2).map { _ in DispatchSemaphore(value: 0) }
+    let pool = VerificationPool(cells: 1, workers: 1, wake: woken.map { one in { one.signal() } })
+    let one = try token()
+    guard case .queued(let cell) = try submit(one, to: pool, loop: 0) else {
+      Issue.record("not queued")
+      return
+    }
+    try #require(woken[0].wait(timeout: .now() + 20) == .success)
+    // Loop 0 has been called and has not looked yet; loop 1 comes late.
+    #expect(try submit(one, to: pool, loop: 0) == .joined(cell: cell))
+    #expect(try submit(one, to: pool, loop: 1) == .joined(cell: cell))
+    var list: [Int] = []
+    pool.takeFinished(loop: 0, into: &list)
+    #expect(list == [cell])
+    #expect(finished(1, of: pool, loop: 1, woken: woken[1]) == [cell])
+  }
+
+  @Test func `a pool without a free cell says so, and takes more when one is given back`() throws {
+    let woken = DispatchSemaphore(value: 0)
+    let pool = VerificationPool(cells: 2, workers: 1, wake: [{ woken.signal() }])
+    for email in ["a@x.y", "b@x.y"] {
+      guard case .queued = try submit(try token(email), to: pool) else {
+        Issue.record("not queued")
+        return
+      }
+    }
+    #expect(try submit(try token("c@x.y"), to: pool) == .full)
+    for cell in finished(2, of: pool, loop: 0, woken: woken) { pool.release(cell, loop: 0) }
+    guard case .queued = try submit(try token("c@x.y"), to: pool) else {
+      Issue.record("no cell came back")
+      return
+    }
+    #expect(finished(1, of: pool, loop: 0, woken: woken).count == 1)
+  }
+
+  @Test func `thousands of verifications through few cells lose none`() throws {
+    let woken = DispatchSemaphore(value: 0)
+    let pool = VerificationPool(cells: 8, workers: 2, wake: [{ woken.signal() }])
+    let tokens = try (0..<16).map { try token("user\($0)@example.com") }
+    var done = 0
+    var part: [Int] = []
+    var under = 0
+    for round in 0..<2_000 {
+      while under >= 8 {
+        try #require(woken.wait(timeout: .now() + 20) == .success)
+        pool.takeFinished(loop: 0, into: &part)
+        for cell in part {
+          #expect(pool.finished(cell).isGenuine)
+          pool.release(cell, loop: 0)
+        }
+        under -= part.count
+        done += part.count
+      }
+      switch try submit(tokens[round % 16], to: pool) {
+      case .queued: under += 1
+      // The loop gets one cell for all that wait for it.
+      case .joined: done += 1
+      case .full: Issue.record("full with \(under) under way")
+      }
+    }
+    while under > 0 {
+      try #require(woken.wait(timeout: .now() + 20) == .success)
+      pool.takeFinished(loop: 0, into: &part)
+      for cell in part { pool.release(cell, loop: 0) }
+      under -= part.count
+      done += part.count
+    }
+    #expect(done == 2_000)
+  }
+}
