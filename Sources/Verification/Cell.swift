@@ -1,7 +1,5 @@
 // One verification: copies of what it needs, and its outcome. Who may touch it when: VerificationPool's invariant.
 
-import Verification
-
 /// A verification that is waiting, running or finished.
 ///
 /// Sendable without the compiler's proof: written under the pool's lock while free, read-only from then on, `isGenuine`

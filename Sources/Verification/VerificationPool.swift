@@ -6,7 +6,6 @@
 
 import Dispatch
 import POSIX
-import Verification
 
 /// What became of a request for a verification.
 public enum Submission: Equatable, Sendable {
