@@ -4,11 +4,6 @@
 import CEvent
 import Glibc
 
-/// A socket address as the kernel takes it.
-struct SocketAddress: Sendable {
-  let bytes: [UInt8]
-}
-
 enum Resolver {
   /// Looks a host up; `answer` gets its addresses in the resolver's order, on the resolver's thread.
   static func resolve(

@@ -53,14 +53,13 @@ enum KeysPrint {
   }
 
   private static func listing(_ state: KeyState) throws(KeyStateFault) -> KeyListing {
-    // Under whatever settings it was fetched: nothing is verified by these keys. A key without alg is only known where
-    // the issuer has one algorithm that fits, which is RS256 unless somebody said otherwise.
-    let issuer = Array(state.issuer.utf8)
-    let readings = [AlgorithmSet(SignatureName.allCases), .rs256].compactMap { algorithms in
-      try? JWKSet.read(state.set.span, issuer: issuer, algorithms: algorithms)
-    }
-    guard let set = readings.max(by: { $0.keys.count < $1.keys.count }) else {
-      throw .set("no key of the set is usable")
+    // Under whatever settings it was fetched: nothing is verified by these keys.
+    let set: JWKSet
+    do throws(JWKSetError) {
+      set = try JWKSet.read(
+        state.set.span, issuer: Array(state.issuer.utf8), preferring: Algorithm.inOrder(SignatureName.allCases))
+    } catch {
+      throw .set(error.description)
     }
     return KeyListing(
       issuer: Printable.text(state.issuer.utf8), source: Printable.text(state.source.utf8), fetchedAt: state.fetchedAt,

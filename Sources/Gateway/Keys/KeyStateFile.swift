@@ -69,8 +69,9 @@ struct KeyStateFile: Sendable {
     let directory = unsafe open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
     guard directory >= 0 else { throw failure("open \(folder)") }
     defer { close(directory) }
-    // Two gateways with one folder would otherwise write one temporary file. The kernel drops the lock with the process.
-    guard lock(directory) else { throw .file("\(folder) is locked by another process") }
+    // Two gateways with one folder would otherwise write one temporary file.
+    let turn = try lock(directory)
+    defer { close(turn) }
     let temporary = ".\(name).new"
     // Left behind by a process that was killed.
     _ = unsafe unlinkat(directory, temporary, 0)
@@ -93,13 +94,31 @@ struct KeyStateFile: Sendable {
     guard fsync(directory) == 0 else { throw failure("fsync \(folder)") }
   }
 
-  /// Tries for half a second: others hold the lock for as long as a file takes.
-  private func lock(_ directory: Int32) -> Bool {
+  private static let lockName = ".lock"
+
+  /// Waits for its turn to write, half a second at most: others need no longer than a file takes. The turn lasts until
+  /// the descriptor is closed, or the process ends.
+  ///
+  /// The lock is on a file that its owner alone may open. Whoever may open the folder, to read it, could hold a lock on
+  /// the folder itself for ever.
+  private func lock(_ directory: Int32) throws(KeyStateFault) -> Int32 {
+    let path = "\(folder)/\(Self.lockName)"
+    let flags = O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC
+    let descriptor = unsafe openat(directory, Self.lockName, flags, 0o600)
+    guard descriptor >= 0 else { throw failure("open \(path)") }
+    var status = stat()
+    let isOwn =
+      unsafe fstat(descriptor, &status) == 0 && status.st_mode & S_IFMT == S_IFREG && status.st_uid == geteuid()
+    guard isOwn, fchmod(descriptor, 0o600) == 0 else {
+      close(descriptor)
+      throw .file("\(path) is no regular file of this user")
+    }
     for _ in 0..<10 {
-      if flock(directory, LOCK_EX | LOCK_NB) == 0 { return true }
+      if flock(descriptor, LOCK_EX | LOCK_NB) == 0 { return descriptor }
       usleep(50_000)
     }
-    return false
+    close(descriptor)
+    throw .file("\(path) is locked by another process")
   }
 
   private func writeAll(_ bytes: [UInt8], to descriptor: Int32) throws(KeyStateFault) {
