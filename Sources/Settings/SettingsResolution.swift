@@ -234,7 +234,8 @@ extension SettingsTable {
         warnings.append(
           SettingsWarning(
             description:
-              "keys are fetched over http:// from \(url): whoever is on the way there chooses the keys that are trusted"))
+              "keys are fetched over http:// from \(url): whoever is on the way there chooses the keys that are trusted"
+          ))
       }
       if case .unusable(let variable, let scheme) = try ProxyAddress.choose(for: url, environment) {
         let line = "\(variable) names a proxy of the kind \(scheme)://, which is not used: keys are fetched directly"

@@ -45,7 +45,9 @@ struct JWKReader {
     guard let kid else { throw .kid }
     guard let type else { throw .keyType }
     // A key for encryption would verify just as well (RFC 7517 sections 4.2 and 4.3).
-    if let use = Self.member(of: node, document, named: "use", in: source), !use.equals("sig", in: source) { throw .use }
+    if let use = Self.member(of: node, document, named: "use", in: source), !use.equals("sig", in: source) {
+      throw .use
+    }
     if let operations = Self.member(of: node, document, named: "key_ops", in: source) {
       guard Self.allowsVerify(operations, document, source) else { throw .keyOperations }
     }
@@ -123,7 +125,9 @@ struct JWKReader {
   private static func curve(
     of node: JSONNode, _ candidates: [Curve], _ document: borrowing JSONDocument, _ source: Span<UInt8>
   ) throws(KeyRefusal) -> Curve {
-    guard let named = Self.member(of: node, document, named: "crv", in: source), named.kind == .string else { throw .curve }
+    guard let named = Self.member(of: node, document, named: "crv", in: source), named.kind == .string else {
+      throw .curve
+    }
     var name: [UInt8] = []
     named.appendUnescaped(to: &name, in: source)
     for curve in candidates where name.elementsEqual(curve.name.description.utf8) { return curve }

@@ -26,7 +26,8 @@ struct Explain {
       return 1
     }
     var explain = Explain(
-      token: PastedToken.token(in: bytes), audience: Array(audience.utf8), now: nowSeconds.map(Double.init) ?? Clock.wallSeconds,
+      token: PastedToken.token(in: bytes), audience: Array(audience.utf8),
+      now: nowSeconds.map(Double.init) ?? Clock.wallSeconds,
       settings: settings, judge: Judge(settings.issuers.map { Expectations($0) }), issuer: settings.issuers[0])
     return explain.run()
   }

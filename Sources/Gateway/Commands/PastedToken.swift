@@ -39,7 +39,9 @@ enum PastedToken {
   }
 
   private static func withoutQuotes(_ bytes: ArraySlice<UInt8>) -> ArraySlice<UInt8> {
-    guard bytes.count >= 2, let quote = bytes.first, quote == bytes.last, "\"'`".utf8.contains(quote) else { return bytes }
+    guard bytes.count >= 2, let quote = bytes.first, quote == bytes.last, "\"'`".utf8.contains(quote) else {
+      return bytes
+    }
     return bytes.dropFirst().dropLast()
   }
 

@@ -69,56 +69,69 @@ struct KeyStateFile: Sendable {
     let directory = unsafe open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
     guard directory >= 0 else { throw failure("open \(folder)") }
     defer { close(directory) }
-    // Two gateways with one folder would otherwise write one temporary file.
-    let turn = try lock(directory)
-    defer { close(turn) }
-    let temporary = ".\(name).new"
-    // Left behind by a process that was killed.
-    _ = unsafe unlinkat(directory, temporary, 0)
-    let descriptor = unsafe openat(directory, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o600)
-    guard descriptor >= 0 else { throw failure("create \(folder)/\(temporary)") }
-    do throws(KeyStateFault) {
-      defer { close(descriptor) }
-      try writeAll(bytes, to: descriptor)
-      guard fsync(descriptor) == 0 else { throw failure("fsync \(folder)/\(temporary)") }
-    } catch {
-      _ = unsafe unlinkat(directory, temporary, 0)
-      throw error
-    }
-    guard unsafe renameat(directory, temporary, directory, name) == 0 else {
-      let failed = failure("rename to \(path)")
-      _ = unsafe unlinkat(directory, temporary, 0)
-      throw failed
+    removeLeftovers(in: directory)
+    // A second time where another process took a file that had no lock yet for a leftover.
+    for isLast in [false, true] {
+      if try replace(with: bytes, in: directory, isLast: isLast) { break }
     }
     // The name is on disk only when the folder is.
     guard fsync(directory) == 0 else { throw failure("fsync \(folder)") }
   }
 
-  private static let lockName = ".lock"
-
-  /// Waits for its turn to write, half a second at most: others need no longer than a file takes. The turn lasts until
-  /// the descriptor is closed, or the process ends.
+  /// Writes a temporary file and puts it in the file's place. Its name is nobody else's, so that gateways with one folder
+  /// need not wait for each other: a lock that they wait for could be held for ever by whoever may open it. A lock on the
+  /// temporary file, which its owner alone may open, says that somebody is still writing.
   ///
-  /// The lock is on a file that its owner alone may open. Whoever may open the folder, to read it, could hold a lock on
-  /// the folder itself for ever.
-  private func lock(_ directory: Int32) throws(KeyStateFault) -> Int32 {
-    let path = "\(folder)/\(Self.lockName)"
-    let flags = O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC
-    let descriptor = unsafe openat(directory, Self.lockName, flags, 0o600)
-    guard descriptor >= 0 else { throw failure("open \(path)") }
-    var status = stat()
-    let isOwn =
-      unsafe fstat(descriptor, &status) == 0 && status.st_mode & S_IFMT == S_IFREG && status.st_uid == geteuid()
-    guard isOwn, fchmod(descriptor, 0o600) == 0 else {
+  /// False where the temporary file was gone, unless this is the last attempt.
+  private func replace(
+    with bytes: [UInt8], in directory: Int32, isLast: Bool
+  ) throws(KeyStateFault) -> Bool {
+    let temporary = ".\(name).\(String(UInt64.random(in: 0...UInt64.max), radix: 16)).new"
+    let descriptor = unsafe openat(directory, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o600)
+    guard descriptor >= 0 else { throw failure("create \(folder)/\(temporary)") }
+    defer { close(descriptor) }
+    _ = flock(descriptor, LOCK_EX | LOCK_NB)
+    do throws(KeyStateFault) {
+      try writeAll(bytes, to: descriptor)
+      guard fsync(descriptor) == 0 else { throw failure("fsync \(folder)/\(temporary)") }
+      guard unsafe renameat(directory, temporary, directory, name) == 0 else {
+        if errno == ENOENT, !isLast { return false }
+        throw failure("rename to \(path)")
+      }
+    } catch {
+      _ = unsafe unlinkat(directory, temporary, 0)
+      throw error
+    }
+    return true
+  }
+
+  /// Removes temporary files whose processes were killed: nobody holds their locks. Never waits.
+  private func removeLeftovers(in directory: Int32) {
+    for leftover in Self.names(in: folder) ?? [] where leftover.hasPrefix(".\(name).") && leftover.hasSuffix("new") {
+      let descriptor = unsafe openat(directory, leftover, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)
+      // A link is none of ours.
+      guard descriptor >= 0 else {
+        if errno == ELOOP { _ = unsafe unlinkat(directory, leftover, 0) }
+        continue
+      }
+      if flock(descriptor, LOCK_EX | LOCK_NB) == 0 { _ = unsafe unlinkat(directory, leftover, 0) }
       close(descriptor)
-      throw .file("\(path) is no regular file of this user")
     }
-    for _ in 0..<10 {
-      if flock(descriptor, LOCK_EX | LOCK_NB) == 0 { return descriptor }
-      usleep(50_000)
+  }
+
+  /// The names in a folder; nil when it can't be read.
+  static func names(in folder: String) -> [String]? {
+    // Safe: the stream is this function's own and closed at its end; an entry is copied before the next is read.
+    guard let stream = unsafe opendir(folder) else { return nil }
+    defer { unsafe closedir(stream) }
+    var names: [String] = []
+    while let entry = unsafe readdir(stream) {
+      names.append(
+        unsafe withUnsafeBytes(of: &entry.pointee.d_name) { bytes in
+          unsafe String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
+        })
     }
-    close(descriptor)
-    throw .file("\(path) is locked by another process")
+    return names
   }
 
   private func writeAll(_ bytes: [UInt8], to descriptor: Int32) throws(KeyStateFault) {
