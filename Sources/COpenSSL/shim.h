@@ -81,3 +81,13 @@ static inline int copenssl_ctx_require_tls12(SSL_CTX *context) {
 static inline int copenssl_set_sni(SSL *session, const char *host) {
   return (int)SSL_set_tlsext_host_name(session, host);
 }
+
+// SSL_OP_NO_RENEGOTIATION is an expression over a macro with an argument.
+static inline void copenssl_ctx_refuse_renegotiation(SSL_CTX *context) {
+  SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION);
+}
+
+// ERR_SYSTEM_ERROR and ERR_GET_REASON are macros over a cast: the errno that an error stands for; 0: for none.
+static inline int copenssl_system_error(unsigned long code) {
+  return ERR_SYSTEM_ERROR(code) ? ERR_GET_REASON(code) : 0;
+}

@@ -10,12 +10,25 @@ import POSIX
 /// Thread: its loop's.
 final class StandInHandler: RequestHandler {
   private let issuer: StandInIssuer
+  /// The hosts that it answers for, in lower case, IPv6 in brackets.
+  private let hosts: [String]
+  private let hostName: FieldName = "Host"
 
-  init(_ issuer: StandInIssuer) { self.issuer = issuer }
+  /// - Parameter host: the loopback address that it listens on, IPv6 in brackets.
+  init(_ issuer: StandInIssuer, host: String) {
+    self.issuer = issuer
+    hosts = ["localhost", host.lowercased()]
+  }
 
   func answer(
     _ head: borrowing RequestHead, _ bytes: Span<UInt8>, arrival: UInt64, exchange: Exchange, into reply: inout Reply
   ) -> Decision {
+    // A page of anybody's can have its own name lead to loopback (DNS rebinding) and would then read tokens from here. Its
+    // browser says that name.
+    guard isForUs(head, bytes) else {
+      refuse(&reply, 403, "the stand-in answers for \(hosts.joined(separator: " and ")) alone")
+      return .reply
+    }
     let method = text(bytes, head.method)
     let target = text(bytes, head.target)
     let parts = target.split(separator: "?", maxSplits: 1, omittingEmptySubsequences: false)
@@ -37,6 +50,14 @@ final class StandInHandler: RequestHandler {
       refuse(&reply, 500, "\(error)")
     }
     return .reply
+  }
+
+  /// Whether the Host is one of ours, whatever its port: a tunnel to here has its own.
+  private func isForUs(_ head: borrowing RequestHead, _ bytes: Span<UInt8>) -> Bool {
+    guard case .one(let range) = head.value(of: hostName, in: bytes) else { return false }
+    var host = text(bytes, range).lowercased()
+    if let colon = host.lastIndex(of: ":"), !host[colon...].contains("]") { host = String(host[..<colon]) }
+    return hosts.contains(host)
   }
 
   private func mint(_ query: String, _ reply: inout Reply) throws(IssuerError) {

@@ -48,13 +48,16 @@ package enum StandInServer {
     _ url: String, _ socket: ListenSocket, on loop: EventLoop
   ) throws(SystemError) -> HTTPServer {
     let issuer: StandInIssuer
+    let address = "\(socket.address)"
+    let host = String(address[..<(address.lastIndex(of: ":") ?? address.endIndex)])
     do throws(IssuerError) {
       issuer = try StandInIssuer(issuer: url)
     } catch {
       throw SystemError("no key could be made: \(error)", code: 0)
     }
     let server = try HTTPServer(
-      on: loop, limits: ServerLimits(), budget: ConnectionBudget(limit: 1024), handler: StandInHandler(issuer))
+      on: loop, limits: ServerLimits(), budget: ConnectionBudget(limit: 1024),
+      handler: StandInHandler(issuer, host: host))
     try server.accept(on: socket)
     return server
   }

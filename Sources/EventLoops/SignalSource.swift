@@ -23,11 +23,14 @@ public final class SignalSource {
     return set
   }
 
+  /// Ignores SIGPIPE for the process, which would end it when a peer has closed. Call first of all.
+  public static func ignoreBrokenPipes() { _ = signal(SIGPIPE, SIG_IGN) }
+
   /// Blocks the handled signals for this thread and those that it starts, and ignores SIGPIPE for the process.
   public static func block() {
     var set = handled
     unsafe pthread_sigmask(SIG_BLOCK, &set, nil)
-    _ = signal(SIGPIPE, SIG_IGN)
+    ignoreBrokenPipes()
   }
 
   /// - Parameter receive: runs on the loop's thread.

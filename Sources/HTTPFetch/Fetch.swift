@@ -1,5 +1,5 @@
-// One GET over HTTP or HTTPS: resolve, connect to each address in turn, through a proxy's tunnel if there is one, TLS,
-// ask, read, all under one deadline.
+// One GET over HTTP or HTTPS: resolve, connect to each address in turn, through a proxy's tunnel if there is one, TLS on
+// the connection that was made, ask, read, all under one deadline.
 // Redirects are not followed, nothing is retried, nothing is kept: a fetch is made, answers once, and is dropped.
 
 import CEvent
@@ -20,9 +20,12 @@ public struct FetchTarget: Equatable, Sendable {
   public var caFile: String?
   /// Opens a tunnel for TLS; nothing else goes through it.
   public var proxy: FetchProxy?
+  /// Whether addresses of the public Internet are passed over.
+  public var staysPrivate: Bool
 
   public init(
-    isTLS: Bool, host: String, port: UInt16, path: String, caFile: String? = nil, proxy: FetchProxy? = nil
+    isTLS: Bool, host: String, port: UInt16, path: String, caFile: String? = nil, proxy: FetchProxy? = nil,
+    staysPrivate: Bool = false
   ) {
     self.isTLS = isTLS
     self.host = host
@@ -30,6 +33,7 @@ public struct FetchTarget: Equatable, Sendable {
     self.path = path
     self.caFile = caFile
     self.proxy = isTLS ? proxy : nil
+    self.staysPrivate = staysPrivate
   }
 
   /// The Host header's value (RFC 9110 section 7.2): the port only where it is not the scheme's own.
@@ -46,7 +50,7 @@ public struct FetchTarget: Equatable, Sendable {
     case resolving = "resolving the host"
     case connecting = "connecting"
     case tunnelling = "waiting for the proxy"
-    case securing = "making TLS through the proxy"
+    case securing = "making TLS"
     case waiting = "waiting for the response"
     case reading = "reading the response"
   }
@@ -66,6 +70,7 @@ public struct FetchTarget: Equatable, Sendable {
   private var session: OpaquePointer?
   private var bufferevent: OpaquePointer?
   private var lastFailure = FetchFailure.connect("no address")
+  private var received = [UInt8](repeating: 0, count: 16 * 1024)
 
   /// Starts at once.
   ///
@@ -93,7 +98,8 @@ public struct FetchTarget: Equatable, Sendable {
       switch $0 {
       case .failure(let failure): finish(.failure(failure))
       case .success(let found):
-        addresses = found
+        addresses = target.staysPrivate ? found.filter(\.isPrivate) : found
+        if addresses.isEmpty { lastFailure = .connect("\(target.host) is no host of a private network") }
         connectNext()
       }
     }
@@ -130,7 +136,8 @@ public struct FetchTarget: Equatable, Sendable {
     let address = addresses.removeFirst()
     tunnel = TunnelReply()
     do throws(FetchFailure) {
-      unsafe bufferevent = target.proxy == nil && target.isTLS ? try makeSecure(over: -1) : try makePlain()
+      // TLS comes later, on a connection that is made: libevent tells why one can't be made of plain ones alone.
+      unsafe bufferevent = try makePlain()
     } catch {
       return finish(.failure(error))
     }
@@ -160,7 +167,7 @@ public struct FetchTarget: Equatable, Sendable {
     return unsafe made
   }
 
-  /// - Parameter descriptor: a connected socket, owned by the result; -1: one is to be made.
+  /// - Parameter descriptor: a connected socket, owned by the result.
   private func makeSecure(over descriptor: Int32) throws(FetchFailure) -> OpaquePointer {
     let context = if let tls { tls } else { try TLSContext(caFile: target.caFile) }
     tls = context
@@ -171,24 +178,16 @@ public struct FetchTarget: Equatable, Sendable {
     return unsafe made
   }
 
-  // MARK: - Through a proxy
-
-  private func askForTunnel() {
-    attemptTimer?.cancel()
-    step = .tunnelling
-    let question = TunnelReply.question(host: target.host, port: target.port)
-    guard unsafe bufferevent_write(bufferevent, question, question.count) == 0,
-      unsafe bufferevent_enable(bufferevent, Int16(EV_READ | EV_WRITE)) == 0
-    else { return finish(.failure(.connect("no memory for a request"))) }
-  }
-
-  /// Puts TLS on the connection that now leads to the server. The proxy sees what any router on the way would.
-  private func secureTunnel() {
+  /// Puts TLS on the connection, which leads to the server, perhaps through a tunnel: a proxy sees what any router on the
+  /// way would.
+  private func secure() {
     step = .securing
-    // The plain bufferevent closes its own descriptor when it is freed; the connection lives on in this one.
-    let descriptor = fcntl(unsafe bufferevent_getfd(bufferevent), F_DUPFD_CLOEXEC, 0)
+    // Taken from the plain bufferevent, which closes what it has when it is freed.
+    let descriptor = unsafe bufferevent_getfd(bufferevent)
+    guard descriptor >= 0, unsafe bufferevent_setfd(bufferevent, -1) == 0 else {
+      return finish(.failure(.connect("the connection is lost")))
+    }
     dropConnection()
-    guard descriptor >= 0 else { return finish(.failure(.connect(SystemError("dup").description))) }
     do throws(FetchFailure) {
       unsafe bufferevent = try makeSecure(over: descriptor)
     } catch {
@@ -198,19 +197,36 @@ public struct FetchTarget: Equatable, Sendable {
     hear()
   }
 
+  // MARK: - Through a proxy
+
+  private func askForTunnel() {
+    attemptTimer?.cancel()
+    step = .tunnelling
+    let question = TunnelReply.question(
+      host: target.host, port: target.port, authorization: target.proxy?.authorization)
+    guard unsafe bufferevent_write(bufferevent, question, question.count) == 0,
+      unsafe bufferevent_enable(bufferevent, Int16(EV_READ | EV_WRITE)) == 0
+    else { return finish(.failure(.connect("no memory for a request"))) }
+  }
+
   // MARK: - Events
 
   private func happened(_ what: Int32) {
     if what & Int32(BEV_EVENT_CONNECTED) != 0 {
-      return target.proxy != nil && step == .connecting ? askForTunnel() : ask()
+      guard step == .connecting, target.isTLS else { return ask() }
+      return target.proxy == nil ? secure() : askForTunnel()
     }
     guard what & Int32(BEV_EVENT_ERROR | BEV_EVENT_EOF) != 0 else { return }
     let isClean = what & Int32(BEV_EVENT_EOF) != 0
     switch step {
     case .tunnelling:
       finish(.failure(.connect("the proxy ended the connection")))
-    case .resolving, .connecting, .securing:
-      lastFailure = connectFailure(isClean: isClean)
+    case .resolving, .connecting:
+      lastFailure = .connect(SystemError("connect").description)
+      connectNext()
+    case .securing:
+      let code = unsafe bufferevent_get_openssl_error(bufferevent)
+      lastFailure = unsafe .tls(TLSContext.failure(of: session, code: UInt(code)))
       // A server that proves to be somebody else is no reason to ask the next address, but no harm either.
       connectNext()
     case .waiting, .reading:
@@ -219,16 +235,6 @@ public struct FetchTarget: Equatable, Sendable {
       guard completion != nil else { return }
       do throws(FetchFailure) { finish(.success(try parser.end())) } catch { finish(.failure(error)) }
     }
-  }
-
-  private func connectFailure(isClean: Bool) -> FetchFailure {
-    let error = errno
-    guard let session = unsafe session else { return .connect(SystemError("connect", code: error).description) }
-    let code = unsafe bufferevent_get_openssl_error(bufferevent)
-    if code == 0, unsafe SSL_get_verify_result(session) == Int(X509_V_OK), !isClean {
-      return .connect(SystemError("connect", code: error).description)
-    }
-    return unsafe .tls(TLSContext.failure(of: session, code: UInt(code)))
   }
 
   // MARK: - Asking and reading
@@ -253,16 +259,17 @@ public struct FetchTarget: Equatable, Sendable {
 
   private func readable() {
     if step != .tunnelling { step = .reading }
-    var bytes = [UInt8](repeating: 0, count: 16 * 1024)
     while completion != nil {
-      let count = unsafe bytes.withUnsafeMutableBytes { unsafe bufferevent_read(bufferevent, $0.baseAddress, $0.count) }
+      let count = unsafe received.withUnsafeMutableBytes {
+        unsafe bufferevent_read(bufferevent, $0.baseAddress, $0.count)
+      }
       if count == 0 { return }
       do throws(FetchFailure) {
         if step == .tunnelling {
-          if try tunnel.receive(Array(bytes[..<count])) { return secureTunnel() }
+          if try tunnel.receive(received[..<count]) { return secure() }
           continue
         }
-        if let response = try parser.receive(Array(bytes[..<count])) { return finish(.success(response)) }
+        if let response = try parser.receive(received[..<count]) { return finish(.success(response)) }
       } catch {
         return finish(.failure(error))
       }

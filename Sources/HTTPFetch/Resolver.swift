@@ -6,11 +6,6 @@ import EventLoops
 import Glibc
 import POSIX
 
-/// A socket address as the kernel takes it.
-struct SocketAddress: Sendable {
-  let bytes: [UInt8]
-}
-
 enum Resolver {
   /// Looks a host up; `answer` gets its addresses in the resolver's order, on the resolver's thread.
   static func resolve(

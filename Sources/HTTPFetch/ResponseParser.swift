@@ -70,18 +70,37 @@ struct ResponseParser {
     case done
   }
 
+  /// What may come beside a body, altogether: heads, sizes and ends of chunks, trailers. Without a bound an endless
+  /// answer of these keeps the loop busy until the deadline.
+  static let maxBesideBody = 64 * 1024
+
   private let maxHead = 16 * 1024
   private let maxBody: Int
   private var place = Place.head
+  private var received = 0
   private var pending: [UInt8] = []
+  /// How much of `pending` is taken.
+  private var taken = 0
+  /// Up to where in `pending` the line that is looked for does not end.
+  private var searched = 0
   private var response = FetchResponse(status: 0, body: [], retryAfter: nil)
 
   /// - Parameter maxBody: bytes of body after which the response is refused.
   init(maxBody: Int) { self.maxBody = maxBody }
 
   /// Takes the next bytes. Returns the response when it is whole.
-  mutating func receive(_ bytes: [UInt8]) throws(FetchFailure) -> FetchResponse? {
+  mutating func receive(_ bytes: some Collection<UInt8>) throws(FetchFailure) -> FetchResponse? {
+    received += bytes.count
+    pending.removeFirst(taken)
+    (taken, searched) = (0, searched - taken)
     pending += bytes
+    let response = try advance()
+    // Here, because an answer that is too large in one place says so better.
+    guard received <= maxBody + Self.maxBesideBody else { throw .tooLarge }
+    return response
+  }
+
+  private mutating func advance() throws(FetchFailure) -> FetchResponse? {
     while true {
       switch place {
       case .head:
@@ -124,24 +143,31 @@ struct ResponseParser {
   // MARK: - Parts
 
   private mutating func line(through end: [UInt8], limit: Int) throws(FetchFailure) -> [UInt8]? {
-    var at = 0
-    while at + end.count <= pending.count {
-      if pending[at..<at + end.count].elementsEqual(end) {
-        let line = Array(pending[..<at])
-        pending.removeFirst(at + end.count)
+    // From where the last search ended: a line in many pieces is looked through once.
+    while searched + end.count <= pending.count {
+      if isEnd(end, at: searched) {
+        let line = Array(pending[taken..<searched])
+        taken = searched + end.count
+        searched = taken
         return line
       }
-      at += 1
-      if at > limit { throw .tooLarge }
+      searched += 1
+      if searched - taken > limit { throw .tooLarge }
     }
     return nil
   }
 
+  private func isEnd(_ end: [UInt8], at start: Int) -> Bool {
+    for offset in end.indices where pending[start + offset] != end[offset] { return false }
+    return true
+  }
+
   private mutating func takeBody(atMost limit: Int) throws(FetchFailure) -> Int {
-    let count = min(limit, pending.count)
+    let count = min(limit, pending.count - taken)
     guard response.body.count + count <= maxBody else { throw .tooLarge }
-    response.body += pending[..<count]
-    pending.removeFirst(count)
+    response.body += pending[taken..<taken + count]
+    taken += count
+    searched = taken
     return count
   }
 

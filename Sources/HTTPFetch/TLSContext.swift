@@ -18,13 +18,16 @@ import POSIX
     guard let context = unsafe SSL_CTX_new(TLS_client_method()) else { throw .tls(TLSContext.lastError()) }
     unsafe self.context = unsafe context
     unsafe SSL_CTX_set_verify(context, SSL_VERIFY_PEER, nil)
-    let loaded =
-      if let caFile {
-        unsafe SSL_CTX_load_verify_locations(context, caFile, nil)
-      } else {
-        unsafe SSL_CTX_set_default_verify_paths(context)
+    // A handshake that the server asks for anew is work that nobody needs.
+    unsafe copenssl_ctx_refuse_renegotiation(context)
+    if let caFile {
+      guard unsafe SSL_CTX_load_verify_locations(context, caFile, nil) == 1 else {
+        throw .tls("can't read certificates from \(caFile): \(TLSContext.lastError())")
       }
-    guard loaded == 1, unsafe copenssl_ctx_require_tls12(context) == 1 else { throw .tls(TLSContext.lastError()) }
+    } else {
+      guard unsafe SSL_CTX_set_default_verify_paths(context) == 1 else { throw .tls(TLSContext.lastError()) }
+    }
+    guard unsafe copenssl_ctx_require_tls12(context) == 1 else { throw .tls(TLSContext.lastError()) }
   }
 
   deinit { unsafe SSL_CTX_free(context) }
@@ -34,6 +37,9 @@ import POSIX
     guard let session = unsafe SSL_new(context) else { throw .tls(TLSContext.lastError()) }
     var address = in6_addr()
     let isAddress = unsafe inet_pton(AF_INET, host, &address) == 1 || inet_pton(AF_INET6, host, &address) == 1
+    // RFC 9525 sections 6.3 and 6.4: names are those of subjectAltName alone, and a wildcard is a whole label.
+    unsafe SSL_set_hostflags(
+      session, UInt32(X509_CHECK_FLAG_NEVER_CHECK_SUBJECT | X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS))
     let prepared =
       if isAddress {
         unsafe X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(session), host) == 1
@@ -53,9 +59,17 @@ import POSIX
       let verdict = unsafe SSL_get_verify_result(session)
       if verdict != Int(X509_V_OK) { return unsafe String(cString: X509_verify_cert_error_string(verdict)) }
     }
-    guard code != 0, let words = unsafe ERR_reason_error_string(code) else { return "the peer ended the handshake" }
-    return unsafe String(cString: words)
+    return text(of: code) ?? "the peer ended the handshake"
   }
 
-  private static func lastError() -> String { unsafe failure(of: nil, code: ERR_get_error()) }
+  private static func lastError() -> String { text(of: ERR_get_error()) ?? "OpenSSL gives no reason" }
+
+  /// OpenSSL's words for one of its codes, or the system's where it is a call that failed; nil where there are none.
+  private static func text(of code: UInt) -> String? {
+    if let number = Int32(exactly: copenssl_system_error(code)), number != 0 {
+      return unsafe strerror(number).map { unsafe String(cString: $0) }
+    }
+    guard code != 0, let words = unsafe ERR_reason_error_string(code) else { return nil }
+    return unsafe String(cString: words)
+  }
 }

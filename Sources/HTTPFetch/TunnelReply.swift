@@ -4,36 +4,30 @@
 import EventLoops
 import POSIX
 
-/// An HTTP proxy on the way to a server.
-public struct FetchProxy: Equatable, Sendable {
-  /// A name, or a numeric address with no brackets.
-  public var host: String
-  public var port: UInt16
-
-  public init(host: String, port: UInt16) {
-    self.host = host
-    self.port = port
-  }
-}
-
 /// Reads the head of the proxy's answer.
 struct TunnelReply {
   private static let maximumHead = 16 * 1024
   private var bytes: [UInt8] = []
+  /// Up to where no head ends.
+  private var searched = 0
 
   /// The request that asks for a tunnel.
-  static func question(host: String, port: UInt16) -> [UInt8] {
+  static func question(host: String, port: UInt16, authorization: String? = nil) -> [UInt8] {
     let name = host.utf8.contains(UInt8(ascii: ":")) ? "[\(host)]" : host
-    return Array("CONNECT \(name):\(port) HTTP/1.1\r\nHost: \(name):\(port)\r\n\r\n".utf8)
+    let credentials = authorization.map { "Proxy-Authorization: \($0)\r\n" } ?? ""
+    return Array("CONNECT \(name):\(port) HTTP/1.1\r\nHost: \(name):\(port)\r\n\(credentials)\r\n".utf8)
   }
 
   /// Takes the next bytes. Returns whether the tunnel is open.
-  mutating func receive(_ more: [UInt8]) throws(FetchFailure) -> Bool {
+  mutating func receive(_ more: some Collection<UInt8>) throws(FetchFailure) -> Bool {
     bytes += more
     var end: Int?
-    for at in bytes.indices.dropLast(3) where bytes[at..<at + 4].elementsEqual([13, 10, 13, 10]) {
-      end = at + 4
-      break
+    // From where the last search ended: a head in many pieces is looked through once.
+    while end == nil, searched + 4 <= bytes.count {
+      if bytes[searched + 3] == 10, bytes[searched + 2] == 13, bytes[searched + 1] == 10, bytes[searched] == 13 {
+        end = searched + 4
+      }
+      searched += 1
     }
     guard let end else {
       guard bytes.count <= Self.maximumHead else { throw .tooLarge }

@@ -14,6 +14,9 @@ public struct CookieName: ExpressibleByStringLiteral, Equatable, Sendable {
 extension RequestHead {
   /// The value of the one cookie called `name`, over all Cookie lines. `bytes` are those that were parsed.
   ///
+  /// Several with the same bytes are one: a browser sends a cookie twice that was set for two paths or domains, and no
+  /// two readers can disagree on it. The place told is the first one's.
+  ///
   /// RFC 6265, section 4.2.1, read loosely: pairs between semicolons, white space around them left out, the name up to the
   /// first `=`. A pair without `=` is no cookie. A quoted value is told with its quotes; an empty one as an empty range.
   public func cookie(_ name: CookieName, in bytes: Span<UInt8>) -> Occurrence {
@@ -30,15 +33,27 @@ extension RequestHead {
         let valueStart = behindName(name.bytes, bytes, start..<end)
         i = indexOfSemicolon(bytes, (valueStart ?? start)..<end)
         if let valueStart {
-          guard found == .none else { return .several }
           var valueEnd = i
           while valueEnd > valueStart, isBlank(bytes[valueEnd - 1]) { valueEnd -= 1 }
-          found = .one(valueStart..<valueEnd)
+          switch found {
+          case .none: found = .one(valueStart..<valueEnd)
+          case .one(let first):
+            guard areEqual(bytes, first, valueStart..<valueEnd) else { return .several }
+          case .several: return .several
+          }
         }
         i += 1
       }
     }
     return found
+  }
+
+  private func areEqual(_ bytes: Span<UInt8>, _ first: Range<Int>, _ second: Range<Int>) -> Bool {
+    guard first.count == second.count else { return false }
+    for offset in 0..<first.count where bytes[first.lowerBound &+ offset] != bytes[second.lowerBound &+ offset] {
+      return false
+    }
+    return true
   }
 
   /// The place behind `name=`, where `range` starts with just that.

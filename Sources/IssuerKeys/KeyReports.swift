@@ -14,6 +14,21 @@ extension KeySource {
       "keys_fetch_failed", ("issuer", .string(settings.issuer)), ("cause", .string(cause.rawValue)),
       ("from", .string(settings.keysLocation.description)), ("error", .string(failure.description)),
       ("serving", .int(keys?.count ?? 0)))
+    report(skipped: failure.skipped)
+  }
+
+  /// Why each key is not usable, when they are others than those that were told last.
+  private func report(skipped: [SkippedKey]) {
+    guard skipped != reportedSkipped else { return }
+    reportedSkipped = skipped
+    for key in skipped {
+      log.line(
+        key.refusal.isAlarming ? .error : .warning, "key_skipped",
+        [
+          ("issuer", .string(settings.issuer)), ("kid", .string(String(decoding: key.kid, as: UTF8.self))),
+          ("position", .int(key.position + 1)), ("why", .string("\(key.refusal.explanation)")),
+        ])
+    }
   }
 
   /// New keys and vanished ones; skipped ones when they are others than in the last set.
@@ -29,15 +44,7 @@ extension KeySource {
     for key in old?.keys ?? [] where !new.holds(key) {
       log.info("key_gone", ("issuer", issuer), ("kid", .string(String(decoding: key.kid, as: UTF8.self))))
     }
-    guard skipped != self.skipped else { return }
-    for key in skipped {
-      log.line(
-        key.refusal.isAlarming ? .error : .warning, "key_skipped",
-        [
-          ("issuer", issuer), ("kid", .string(String(decoding: key.kid, as: UTF8.self))),
-          ("why", .string("\(key.refusal.explanation)")),
-        ])
-    }
+    report(skipped: skipped)
   }
 
   /// Seconds since the set in use was fetched; nil without one.

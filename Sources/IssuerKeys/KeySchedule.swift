@@ -41,7 +41,7 @@ struct KeySchedule: Equatable, Sendable {
   private(set) var lastSuccess: Int64?
 
   /// - Parameters:
-  ///   - refresh: milliseconds between scheduled fetches, before jitter.
+  ///   - refresh: milliseconds between scheduled fetches, before jitter; at most half of `maxAge` is waited.
   ///   - maxAge: milliseconds after which a set that could not be refreshed is no longer trusted.
   init(refresh: Int64, maxAge: Int64) {
     self.refresh = refresh
@@ -93,8 +93,9 @@ struct KeySchedule: Equatable, Sendable {
     isFetching = false
     failures = 0
     lastSuccess = now
-    // A tenth either way, so that many gateways don't ask in step.
-    nextFetch = now + Int64(Double(refresh) * (0.9 + 0.2 * random))
+    // A tenth either way, so that many gateways don't ask in step; and early enough for a retry or two before the set is
+    // too old, however long the interval.
+    nextFetch = now + min(Int64(Double(refresh) * (0.9 + 0.2 * random)), maxAge / 2)
     return again()
   }
 

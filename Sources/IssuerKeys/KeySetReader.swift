@@ -15,6 +15,8 @@ package struct KeyFetchFailure: Error, CustomStringConvertible {
   package let description: String
   /// Seconds that the server asked to wait.
   package var retryAfter: Int?
+  /// Why each key was not usable, where a set came and none was.
+  package var skipped: [SkippedKey] = []
 }
 
 /// A usable set, and the bytes that it was read from.
@@ -35,16 +37,17 @@ struct FileMark: Equatable, Sendable {
 package struct KeySetReader: Sendable {
   let issuer: [UInt8]
   let location: KeysLocation
-  let algorithms: AlgorithmSet
+  /// The issuer's, in the order in which they are given.
+  let algorithms: [Algorithm]
   let caFile: String?
   let proxy: FetchProxy?
 
   package init(_ settings: IssuerSettings, caFile: String?) {
     issuer = Array(settings.issuer.utf8)
     location = settings.keysLocation
-    algorithms = AlgorithmSet(settings.algorithms)
+    algorithms = Algorithm.inOrder(settings.algorithms)
     self.caFile = caFile
-    proxy = settings.proxy.map { FetchProxy(host: $0.host, port: $0.port) }
+    proxy = settings.proxy.map { FetchProxy(host: $0.host, port: $0.port, credentials: $0.credentials) }
   }
 
   /// Gets the set once.
@@ -60,7 +63,8 @@ package struct KeySetReader: Sendable {
       done(readFile(path).flatMap(read))
     case .web(let url):
       let target = FetchTarget(
-        isTLS: url.isSecure, host: url.host, port: url.port, path: url.target, caFile: caFile, proxy: proxy)
+        isTLS: url.isSecure, host: url.host, port: url.port, path: url.target, caFile: caFile, proxy: proxy,
+        staysPrivate: !url.isSecure)
       do throws(SystemError) {
         keep(
           try Fetch(target, on: loop, maxBody: JWKSet.maximumBytes) { result in
@@ -91,7 +95,7 @@ package struct KeySetReader: Sendable {
   /// Reads the bytes of a set; none of its keys usable is a failure, too.
   func read(_ bytes: [UInt8]) -> Result<FetchedSet, KeyFetchFailure> {
     do throws(JWKSetError) {
-      let set = try JWKSet.read(bytes.span, issuer: issuer, algorithms: algorithms)
+      let set = try JWKSet.read(bytes.span, issuer: issuer, preferring: algorithms)
       return .success(FetchedSet(set: set, bytes: bytes))
     } catch {
       let outcome: KeyRefreshOutcome =
@@ -99,7 +103,9 @@ package struct KeySetReader: Sendable {
         case .tooLarge, .tooManyKeys: .tooLarge
         case .malformed, .noKeys, .noUsableKey: .invalid
         }
-      return .failure(KeyFetchFailure(outcome: outcome, description: "\(error.explanation)"))
+      var failure = KeyFetchFailure(outcome: outcome, description: error.description)
+      if case .noUsableKey(let skipped) = error { failure.skipped = skipped }
+      return .failure(failure)
     }
   }
 
@@ -151,6 +157,16 @@ package struct KeySetReader: Sendable {
     }
     return .failure(
       KeyFetchFailure(outcome: .tooLarge, description: "\(path) is larger than \(JWKSet.maximumBytes) bytes"))
+  }
+}
+
+extension Algorithm {
+  /// The algorithms that go by the names, in their order; `EdDSA` is two.
+  package static func inOrder(_ names: [SignatureName]) -> [Algorithm] {
+    names.flatMap { name in
+      let named = AlgorithmSet([name])
+      return allCases.filter(named.contains)
+    }
   }
 }
 

@@ -41,6 +41,8 @@ final class KeySource {
   private(set) var firstSeen: [String: Int] = [:]
   /// What was not usable in the last set.
   private(set) var skipped: [SkippedKey] = []
+  /// Those that were told last; KeyReports.swift keeps it.
+  var reportedSkipped: [SkippedKey] = []
   /// Whether the set in use came from the state file.
   private(set) var isRestored = false
   /// Whether a fetch has ended, well or not.
@@ -96,8 +98,11 @@ final class KeySource {
       {
         throw fault
       }
-      guard case .success(let fetched) = reader.read(state.set) else {
-        throw .set("the keys inside are not usable under the settings")
+      let fetched: FetchedSet
+      switch reader.read(state.set) {
+      case .success(let read): fetched = read
+      case .failure(let failure):
+        throw .set("the keys inside are not usable under the settings: \(failure.description)")
       }
       schedule.restore(at: now, age: Int64(wall - state.fetchedAt) * 1000)
       fetchedAt = state.fetchedAt

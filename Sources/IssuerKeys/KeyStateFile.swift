@@ -70,37 +70,69 @@ package struct KeyStateFile: Sendable {
     let directory = unsafe open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
     guard directory >= 0 else { throw failure("open \(folder)") }
     defer { close(directory) }
-    // Two gateways with one folder would otherwise write one temporary file. The kernel drops the lock with the process.
-    guard lock(directory) else { throw .file("\(folder) is locked by another process") }
-    let temporary = ".\(name).new"
-    // Left behind by a process that was killed.
-    _ = unsafe unlinkat(directory, temporary, 0)
-    let descriptor = unsafe openat(directory, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o600)
-    guard descriptor >= 0 else { throw failure("create \(folder)/\(temporary)") }
-    do throws(KeyStateFault) {
-      defer { close(descriptor) }
-      try writeAll(bytes, to: descriptor)
-      guard fsync(descriptor) == 0 else { throw failure("fsync \(folder)/\(temporary)") }
-    } catch {
-      _ = unsafe unlinkat(directory, temporary, 0)
-      throw error
-    }
-    guard unsafe renameat(directory, temporary, directory, name) == 0 else {
-      let failed = failure("rename to \(path)")
-      _ = unsafe unlinkat(directory, temporary, 0)
-      throw failed
+    removeLeftovers(in: directory)
+    // A second time where another process took a file that had no lock yet for a leftover.
+    for isLast in [false, true] {
+      if try replace(with: bytes, in: directory, isLast: isLast) { break }
     }
     // The name is on disk only when the folder is.
     guard fsync(directory) == 0 else { throw failure("fsync \(folder)") }
   }
 
-  /// Tries for half a second: others hold the lock for as long as a file takes.
-  private func lock(_ directory: Int32) -> Bool {
-    for _ in 0..<10 {
-      if flock(directory, LOCK_EX | LOCK_NB) == 0 { return true }
-      usleep(50_000)
+  /// Writes a temporary file and puts it in the file's place. Its name is nobody else's, so that gateways with one folder
+  /// need not wait for each other: a lock that they wait for could be held for ever by whoever may open it. A lock on the
+  /// temporary file, which its owner alone may open, says that somebody is still writing.
+  ///
+  /// False where the temporary file was gone, unless this is the last attempt.
+  private func replace(
+    with bytes: [UInt8], in directory: Int32, isLast: Bool
+  ) throws(KeyStateFault) -> Bool {
+    let temporary = ".\(name).\(String(UInt64.random(in: 0...UInt64.max), radix: 16)).new"
+    let descriptor = unsafe openat(directory, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o600)
+    guard descriptor >= 0 else { throw failure("create \(folder)/\(temporary)") }
+    defer { close(descriptor) }
+    _ = flock(descriptor, LOCK_EX | LOCK_NB)
+    do throws(KeyStateFault) {
+      try writeAll(bytes, to: descriptor)
+      guard fsync(descriptor) == 0 else { throw failure("fsync \(folder)/\(temporary)") }
+      guard unsafe renameat(directory, temporary, directory, name) == 0 else {
+        if errno == ENOENT, !isLast { return false }
+        throw failure("rename to \(path)")
+      }
+    } catch {
+      _ = unsafe unlinkat(directory, temporary, 0)
+      throw error
     }
-    return false
+    return true
+  }
+
+  /// Removes temporary files whose processes were killed: nobody holds their locks. Never waits.
+  private func removeLeftovers(in directory: Int32) {
+    for leftover in Self.names(in: folder) ?? [] where leftover.hasPrefix(".\(name).") && leftover.hasSuffix("new") {
+      let descriptor = unsafe openat(directory, leftover, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)
+      // A link is none of ours.
+      guard descriptor >= 0 else {
+        if errno == ELOOP { _ = unsafe unlinkat(directory, leftover, 0) }
+        continue
+      }
+      if flock(descriptor, LOCK_EX | LOCK_NB) == 0 { _ = unsafe unlinkat(directory, leftover, 0) }
+      close(descriptor)
+    }
+  }
+
+  /// The names in a folder; nil when it can't be read.
+  package static func names(in folder: String) -> [String]? {
+    // Safe: the stream is this function's own and closed at its end; an entry is copied before the next is read.
+    guard let stream = unsafe opendir(folder) else { return nil }
+    defer { unsafe closedir(stream) }
+    var names: [String] = []
+    while let entry = unsafe readdir(stream) {
+      names.append(
+        unsafe withUnsafeBytes(of: &entry.pointee.d_name) { bytes in
+          unsafe String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
+        })
+    }
+    return names
   }
 
   private func writeAll(_ bytes: [UInt8], to descriptor: Int32) throws(KeyStateFault) {

@@ -64,6 +64,8 @@ public struct GatewaySettings: Equatable, Sendable {
   public internal(set) var issuers: [IssuerSettings]
   /// Absolute path of PEM certificates to trust for key servers in place of the system's; nil: the system's.
   public internal(set) var caFile: String?
+  /// Whether keys may come over http from a private network.
+  public internal(set) var allowHTTPKeys: Bool
   /// One or more, none colliding with another or with `admin`.
   public internal(set) var listen: [NetworkAddress]
   /// Where `/livez`, `/readyz` and `/metrics` are; nil means off.
@@ -108,9 +110,11 @@ struct UnfinishedSettings {
   // One for all issuers, or one each.
   var keysLocations: [KeysLocation] = []
   var algorithms: [[SignatureName]] = []
+  var tokenTypes: [String] = []
   var leeways: [Int] = []
   var requires: [RequiredIdentity] = []
   var caFile: String?
+  var allowHTTPKeys = false
   var listen: [NetworkAddress] = []
   var admin: NetworkAddress?
   var socketMode: UInt32 = 0

@@ -17,11 +17,13 @@ public enum SignatureName: String, Equatable, Sendable, CaseIterable {
 
 /// An issuer whose tokens are accepted.
 public struct IssuerSettings: Equatable, Sendable {
-  /// `iss` must equal it byte for byte; no slash at the end.
+  /// `iss` must equal it byte for byte, a slash at its end too.
   public internal(set) var issuer: String
   public internal(set) var keysLocation: KeysLocation
   /// One or more, none twice; RS256 alone for Cloudflare.
   public internal(set) var algorithms: [SignatureName]
+  /// What `typ` may say, where a token has one: in lower case, without `application/`. One or more, none twice.
+  public internal(set) var tokenTypes: [String]
   /// 0...300.
   public internal(set) var leewaySeconds: Int
   public internal(set) var require: RequiredIdentity
@@ -29,8 +31,11 @@ public struct IssuerSettings: Equatable, Sendable {
   public internal(set) var proxy: ProxyAddress?
 
   /// Whether it is a team of Cloudflare Access, which signs with RS256 alone.
-  public var isCloudflare: Bool { issuer.hasSuffix(".cloudflareaccess.com") }
+  public var isCloudflare: Bool { withoutSlash(issuer).hasSuffix(".cloudflareaccess.com") }
 }
+
+/// A URL without the one slash at its end, where it has one.
+func withoutSlash(_ url: String) -> String { url.hasSuffix("/") ? String(url.dropLast()) : url }
 
 /// The most issuers that one gateway takes.
 let maximumIssuers = 16
@@ -64,6 +69,17 @@ func algorithmNames(_ text: String) throws(Refusal) -> [SignatureName] {
     names.append(name)
   }
   return names
+}
+
+/// A name for `typ`: 1 to 64 characters of a media type's (RFC 6838 section 4.2), in lower case, without the
+/// `application/` that may stand before it (RFC 7515 section 4.1.9).
+func tokenType(_ text: String) throws(Refusal) -> String {
+  let lowered = text.lowercased()
+  let name = lowered.hasPrefix("application/") ? String(lowered.dropFirst(12)) : lowered
+  guard (1...64).contains(name.utf8.count),
+    name.utf8.allSatisfy({ isLetter($0) || isDigit($0) || "!#$&-^_.+".utf8.contains($0) })
+  else { throw Refusal() }
+  return name
 }
 
 extension [IssuerSettings] {

@@ -3,7 +3,7 @@
 
 /// A strict http or https URL, taken apart.
 public struct WebURL: Equatable, Sendable, CustomStringConvertible {
-  /// https, that is TLS; http only ever to a loopback host.
+  /// https, that is TLS; http only to a loopback host, unless `allow_http_keys` is on.
   public let isSecure: Bool
   /// A DNS name, an IPv4 address, or an IPv6 address without brackets; as given, not lowercased.
   public let host: String
@@ -17,8 +17,8 @@ public struct WebURL: Equatable, Sendable, CustomStringConvertible {
   /// Reads `scheme://host[:port][/path][?query]`. No user information, no fragment, no empty port, at most 1,024 bytes.
   ///
   /// http is taken only for 127.0.0.0/8, `::1` and `localhost`: over a network it would let anyone on the way choose
-  /// the keys that we trust.
-  init?(_ text: String) {
+  /// the keys that we trust. With `allowingHTTP` it is taken for any host; whether it may be used is then the caller's.
+  init?(_ text: String, allowingHTTP: Bool = false) {
     guard text.utf8.count <= 1024, text.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F }) else { return nil }
     let rest: Substring
     if text.hasPrefix("https://") {
@@ -32,7 +32,7 @@ public struct WebURL: Equatable, Sendable, CustomStringConvertible {
     }
     let end = rest.firstIndex { $0 == "/" || $0 == "?" } ?? rest.endIndex
     guard let (host, port) = splitAuthority(rest[..<end]) else { return nil }
-    guard isSecure || isLoopback(host) else { return nil }
+    guard isSecure || allowingHTTP || isLoopback(host) else { return nil }
     let path = rest[end...]
     guard isPathAndQuery(path) else { return nil }
     self.host = host
@@ -40,6 +40,9 @@ public struct WebURL: Equatable, Sendable, CustomStringConvertible {
     self.target = path.hasPrefix("/") ? String(path) : "/" + path
     self.description = text
   }
+
+  /// Whether anybody on the way could change what comes: http, and not on this machine.
+  public var isExposed: Bool { !isSecure && !isLoopback(host) }
 }
 
 /// Where the key set comes from.
@@ -49,7 +52,10 @@ public enum KeysLocation: Equatable, Sendable, CustomStringConvertible {
   case file(path: String)
 
   /// Reads an https URL, an http URL to a loopback host, `file:/path` or `file:///path` (no `%`, `?`, `#` in it).
-  public init?(_ text: String) {
+  public init?(_ text: String) { self.init(text, allowingHTTP: false) }
+
+  /// As ``init(_:)``, with http to any host where `allowingHTTP` is true.
+  init?(_ text: String, allowingHTTP: Bool) {
     if text.hasPrefix("file:") {
       var path = text.dropFirst(5)
       if path.hasPrefix("//") { path = path.dropFirst(2) }
@@ -58,7 +64,7 @@ public enum KeysLocation: Equatable, Sendable, CustomStringConvertible {
       else { return nil }
       self = .file(path: absolute)
     } else {
-      guard let url = WebURL(text) else { return nil }
+      guard let url = WebURL(text, allowingHTTP: allowingHTTP) else { return nil }
       self = .web(url)
     }
   }
@@ -127,11 +133,10 @@ private func isPathAndQuery(_ text: Substring) -> Bool {
   return true
 }
 
-/// An issuer: an https URL (http to a loopback host) with no `/` at its end and no query. The text is kept as it is,
-/// since `iss` must equal it byte for byte.
+/// An issuer: an http or https URL with no query. The text is kept as it is, a slash at its end too, since `iss` must
+/// equal it byte for byte. Whether http is allowed is told when all settings are read.
 func issuerText(_ text: String) throws(Refusal) -> String {
-  guard WebURL(text) != nil, !text.contains("?") else { throw Refusal() }
-  guard !text.hasSuffix("/") else { throw Refusal(instead: "the same without the slash at its end") }
+  guard WebURL(text, allowingHTTP: true) != nil, !text.contains("?") else { throw Refusal() }
   return text
 }
 

@@ -30,7 +30,8 @@ extension SettingsTable {
     try checkTogether(read, flags, environment)
     let cores = min(max(surroundings.cores, 1), 64)
     let settings = GatewaySettings(
-      teamDomains: read.teamDomains, issuers: issuers, caFile: read.caFile, listen: read.listen, admin: read.admin,
+      teamDomains: read.teamDomains, issuers: issuers, caFile: read.caFile, allowHTTPKeys: read.allowHTTPKeys,
+      listen: read.listen, admin: read.admin,
       socketMode: read.socketMode, socketOwner: read.socketOwner, stateDirectory: read.stateDirectory,
       unavailableStatus: read.unavailableStatus, exposeReason: read.exposeReason,
       keysRefreshSeconds: read.keysRefreshSeconds, keysMaxAgeSeconds: read.keysMaxAgeSeconds,
@@ -39,7 +40,7 @@ extension SettingsTable {
       headerTimeoutSeconds: read.headerTimeoutSeconds, idleTimeoutSeconds: read.idleTimeoutSeconds,
       drainTimeoutSeconds: read.drainTimeoutSeconds, tokenCacheBytes: read.tokenCacheBytes, logLevel: read.logLevel,
       logFormat: read.logFormat ?? (surroundings.stderrIsTerminal ? .text : .json))
-    return ResolvedSettings(settings: settings, warnings: warnings(settings, environment))
+    return ResolvedSettings(settings: settings, warnings: try warnings(settings, environment))
   }
 
   /// Reads `admin` alone, for a health check that must not depend on the other settings.
@@ -109,25 +110,46 @@ extension SettingsTable {
     }
     var issuers: [IssuerSettings] = []
     for (place, name) in names.enumerated() {
-      let derivedKeys = name + "/cdn-cgi/access/certs"
+      let derivedKeys = withoutSlash(name) + "/cdn-cgi/access/certs"
       let given = read.keysLocations.isEmpty ? nil : try value(read.keysLocations, of: .keysURL, at: place)
-      guard let keysLocation = given ?? KeysLocation(derivedKeys) else {
+      // Whatever the keys come by: an issuer over http is one whose keys everybody would fetch over http.
+      if !read.allowHTTPKeys, WebURL(name) == nil {
+        throw refused(.issuer, setting(.issuer).allowed + httpHint(name), flags, environment)
+      }
+      if !read.allowHTTPKeys, case .web(let url)? = given, url.isExposed {
+        throw refused(.keysURL, setting(.keysURL).allowed + httpHint(url.description), flags, environment)
+      }
+      guard let keysLocation = given ?? KeysLocation(derivedKeys, allowingHTTP: read.allowHTTPKeys) else {
         // An issuer that leaves no room for the path behind it.
         throw SettingsError(
           source: source(of: .issuer, flags, environment), value: name, allowed: setting(.issuer).allowed)
       }
       var issuer = IssuerSettings(
         issuer: name, keysLocation: keysLocation, algorithms: try value(read.algorithms, of: .algorithms, at: place),
-        leewaySeconds: try value(read.leeways, of: .leeway, at: place),
+        tokenTypes: read.tokenTypes, leewaySeconds: try value(read.leeways, of: .leeway, at: place),
         require: try value(read.requires, of: .require, at: place))
       // Another algorithm there would be somebody's mistake, or somebody's key.
       guard !issuer.isCloudflare || issuer.algorithms == [.rs256] else {
         throw refused(.algorithms, "RS256 alone for \(name)", flags, environment)
       }
-      if case .web(let url) = keysLocation { issuer.proxy = try ProxyAddress.choose(for: url, environment) }
+      if case .web(let url) = keysLocation, case .through(let proxy) = try ProxyAddress.choose(for: url, environment) {
+        issuer.proxy = proxy
+      }
       issuers.append(issuer)
     }
     return issuers
+  }
+
+  /// What opens the way for keys over http, where the URL needs that.
+  private static func httpHint(_ url: String) -> String {
+    url.hasPrefix("http://") ? "; \(setting(.allowHTTPKeys).name.flag) on allows http:// in a private network" : ""
+  }
+
+  /// The mistake in a setting that could be read, but not used: a file that is not there.
+  public static func mistake(
+    in name: SettingName, allowed: String, flags: [String: String], environment: [String: String]
+  ) -> SettingsError {
+    refused(name, allowed, flags, environment)
   }
 
   /// The mistake in a setting that was read, but does not fit the others.
@@ -171,8 +193,10 @@ extension SettingsTable {
     }
   }
 
-  /// Unknown `GATEWAY_…` variables, and a team that `issuer` overrules.
-  private static func warnings(_ settings: GatewaySettings, _ environment: [String: String]) -> [SettingsWarning] {
+  /// Unknown `GATEWAY_…` variables, a team that `issuer` overrules, and what bears on the keys.
+  private static func warnings(
+    _ settings: GatewaySettings, _ environment: [String: String]
+  ) throws(SettingsError) -> [SettingsWarning] {
     let known = Set(SettingName.allCases.map(\.variable))
     var warnings: [SettingsWarning] = []
     for (variable, value) in environment.sorted(by: { $0.key < $1.key })
@@ -190,6 +214,33 @@ extension SettingsTable {
       warnings.append(
         SettingsWarning(
           description: "issuer \(issuers.joined(separator: ",")) is used, and team_domain \(team) is ignored"))
+    }
+    return warnings + (try keyWarnings(settings, environment))
+  }
+
+  /// Of each issuer: keys that anybody on the way could replace, a proxy that is not used, a name that no token has.
+  private static func keyWarnings(
+    _ settings: GatewaySettings, _ environment: [String: String]
+  ) throws(SettingsError) -> [SettingsWarning] {
+    var warnings: [SettingsWarning] = []
+    for issuer in settings.issuers {
+      if issuer.isCloudflare, issuer.issuer.hasSuffix("/") {
+        warnings.append(
+          SettingsWarning(
+            description: "issuer \(issuer.issuer) ends in a slash, and the iss of Cloudflare's tokens does not"))
+      }
+      guard case .web(let url) = issuer.keysLocation else { continue }
+      if url.isExposed {
+        warnings.append(
+          SettingsWarning(
+            description:
+              "keys are fetched over http:// from \(url): whoever is on the way there chooses the keys that are trusted"
+          ))
+      }
+      if case .unusable(let variable, let scheme) = try ProxyAddress.choose(for: url, environment) {
+        let line = "\(variable) names a proxy of the kind \(scheme)://, which is not used: keys are fetched directly"
+        if !warnings.contains(where: { $0.description == line }) { warnings.append(SettingsWarning(description: line)) }
+      }
     }
     return warnings
   }

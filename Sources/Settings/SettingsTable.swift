@@ -8,7 +8,9 @@ public enum SettingName: String, CaseIterable, Sendable {
   case issuer
   case keysURL = "keys_url"
   case algorithms
+  case tokenTypes = "token_types"
   case caFile = "ca_file"
+  case allowHTTPKeys = "allow_http_keys"
   case listen
   case admin
   case socketMode = "socket_mode"
@@ -118,15 +120,16 @@ public enum SettingsTable {
       by: { text throws(Refusal) in try list(text, of: teamHost) }),
     entry(
       .issuer, "url", .derived("https://{team_domain}"),
-      allowed: "an https:// URL (http:// to a loopback host) with no slash at its end, no query, no user",
-      help: "What a token's iss must be, byte for byte; or several, separated by commas.", into: \.issuers,
+      allowed: "an https:// URL (http:// to a loopback host) with no query, no user",
+      help: "What a token's iss must be, byte for byte, a slash at its end too; or several, separated by commas.",
+      into: \.issuers,
       by: { text throws(Refusal) in try list(text, of: issuerText) }),
     entry(
       .keysURL, "url", .derived("{issuer}/cdn-cgi/access/certs"),
       allowed: "an https:// URL, an http:// URL to a loopback host, or file:/path",
       help: "Where the issuer's keys are fetched; with several issuers, one each.", into: \.keysLocations,
       by: { text throws(Refusal) in
-        try values(text) { (text: String) throws(Refusal) in try found(KeysLocation(text)) }
+        try values(text) { (text: String) throws(Refusal) in try found(KeysLocation(text, allowingHTTP: true)) }
       }),
     entry(
       .algorithms, "names", .text("RS256"),
@@ -135,9 +138,18 @@ public enum SettingsTable {
       help: "The algorithms that the issuer signs with; one entry for all issuers, or one each.", into: \.algorithms,
       by: { text throws(Refusal) in try values(text, of: algorithmNames) }),
     entry(
+      .tokenTypes, "names", .text("JWT"), allowed: "names of media types such as JWT or at+jwt, separated by commas",
+      help: "What a token's typ may be, in any case, with or without application/ before it; for all issuers.",
+      into: \.tokenTypes, by: { text throws(Refusal) in try list(text, of: tokenType) }),
+    entry(
       .caFile, "file", .text("system"), allowed: "an absolute path or system",
       help: "PEM certificates to trust for key servers in place of the system's.", into: \.caFile,
       by: { text throws(Refusal) in text == "system" ? nil : try absolutePath(text, limit: 1024) }),
+    entry(
+      .allowHTTPKeys, "switch", .text("off"), allowed: "on or off",
+      help:
+        "Fetch keys over http:// from a private network too: whoever is on the way there chooses the keys that are trusted.",
+      into: \.allowHTTPKeys, by: onOff),
     entry(
       .listen, "addresses", .text("0.0.0.0:8000"),
       allowed: "host:port, [v6]:port or unix:/path, numeric hosts, several separated by commas",

@@ -9,7 +9,9 @@ extension GatewaySettings {
     case .issuer: issuers.map(\.issuer).joined(separator: ",")
     case .keysURL: issuers.joined { $0.keysLocation.description }
     case .algorithms: issuers.joined { $0.algorithms.map(\.rawValue).joined(separator: "+") }
+    case .tokenTypes: issuers.joined { $0.tokenTypes.joined(separator: ",") }
     case .caFile: caFile ?? "system"
+    case .allowHTTPKeys: allowHTTPKeys ? "on" : "off"
     case .listen: listen.map(\.description).joined(separator: ",")
     case .admin: admin?.description ?? "off"
     case .socketMode: octalText(socketMode)

@@ -13,10 +13,15 @@ public enum Requirement: UInt8, CaseIterable, Sendable {
 
 /// What an issuer's tokens must say. Immutable; shared by all threads.
 public struct Expectations: Sendable {
-  /// The exact bytes of `iss`, with no slash at the end.
+  /// The exact bytes of `iss`, a slash at its end too.
   public let issuer: [UInt8]
   /// The algorithms that the issuer signs with; Cloudflare: RS256 alone.
   public let algorithms: AlgorithmSet
+  /// What the header's `typ` may say, where it says anything.
+  public let tokenTypes: [TokenType]
+  /// Whether a token must name its key. Cloudflare's always do; of other issuers, one without `kid` is verified by the
+  /// only key of the set that is for its `alg`.
+  public let needsKeyIdentifier: Bool
   /// How far clocks may differ, in seconds: 0 to 300.
   public let leeway: Double
   /// Which kinds of identity are let in.
@@ -24,10 +29,13 @@ public struct Expectations: Sendable {
 
   /// `leeway` is brought into 0...300 seconds, so that no slip in a setting can stretch a token's life without bound.
   public init(
-    issuer: [UInt8], algorithms: AlgorithmSet = .rs256, leeway: Int = 30, require: Requirement = .identity
+    issuer: [UInt8], algorithms: AlgorithmSet = .rs256, tokenTypes: [TokenType] = [.jwt], leeway: Int = 30,
+    require: Requirement = .identity
   ) {
     self.issuer = issuer
     self.algorithms = algorithms
+    self.tokenTypes = tokenTypes
+    needsKeyIdentifier = IssuerName.isCloudflare(issuer)
     self.leeway = Double(min(max(leeway, 0), 300))
     self.require = require
   }
@@ -35,6 +43,8 @@ public struct Expectations: Sendable {
 
 /// The checks that need no key, in the order in which they decide.
 public enum Check: UInt8, CaseIterable, Sendable {
+  case keyIdentifier
+  case headerType
   case algorithm
   case issuer
   case audience
@@ -47,6 +57,8 @@ public enum Check: UInt8, CaseIterable, Sendable {
   /// The claim or header member that it looks at.
   public var name: StaticString {
     switch self {
+    case .keyIdentifier: "kid"
+    case .headerType: "typ"
     case .algorithm: "alg"
     case .issuer: "iss"
     case .audience: "aud"
@@ -63,7 +75,7 @@ extension TokenReader {
   /// Runs all checks that need no key on the token last read; nil when all pass, else the first one's reason.
   ///
   /// `audience` is the application that was asked for, `now` seconds since 1970. Without a token: `malformed`. The
-  /// `typ` of the header was judged by `read`. The signature is not looked at: a nil is no allow.
+  /// signature is not looked at: a nil is no allow.
   public borrowing func check(
     _ expectations: borrowing Expectations, audience: Span<UInt8>, now: Double
   ) -> Reason? {
@@ -83,6 +95,8 @@ extension TokenReader {
     guard isRead else { return .malformed }
     let source = payloadBytes.span.extracting(0..<payloadCount)
     switch check {
+    case .keyIdentifier: return hasNeededKeyIdentifier(expectations) ? nil : .malformed
+    case .headerType: return hasExpectedType(expectations) ? nil : .tokenType
     case .algorithm: return algorithms.isDisjoint(with: expectations.algorithms) ? .algorithm : nil
     case .issuer: return hasIssuer(expectations.issuer.span, in: source) ? nil : .issuer
     case .audience: return hasAudience(audience, in: source) ? nil : .audience
@@ -104,6 +118,27 @@ extension TokenReader {
       if hasIssuer(name.span, in: source) { return place }
     }
     return nil
+  }
+
+  /// What the header alone says wrong of a token of that issuer; nil: nothing. Also for a token that is
+  /// ``Reading/unsettled``.
+  public borrowing func checkHeader(_ expectations: borrowing Expectations) -> Reason? {
+    guard hasNeededKeyIdentifier(expectations) else { return .malformed }
+    guard hasExpectedType(expectations) else { return .tokenType }
+    return algorithms.isDisjoint(with: expectations.algorithms) ? .algorithm : nil
+  }
+
+  private borrowing func hasNeededKeyIdentifier(_ expectations: borrowing Expectations) -> Bool {
+    hasKeyIdentifier || !expectations.needsKeyIdentifier
+  }
+
+  private borrowing func hasExpectedType(_ expectations: borrowing Expectations) -> Bool {
+    guard let type = headerType else { return true }
+    let source = headerBytes.span.extracting(0..<headerCount)
+    for place in expectations.tokenTypes.indices {
+      if expectations.tokenTypes[place].matches(type, in: source) { return true }
+    }
+    return false
   }
 
   private borrowing func hasIssuer(_ issuer: Span<UInt8>, in source: Span<UInt8>) -> Bool {

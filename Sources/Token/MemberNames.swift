@@ -32,7 +32,6 @@ struct MemberNames: Sendable {
   private let type: ShortText = "type"
   private let email: ShortText = "email"
   private let commonName: ShortText = "common_name"
-  let jwt: ShortText = "JWT"
   let lowercaseJWT: ShortText = "jwt"
   let mediaType: ShortText = "application/jwt"
   let app: ShortText = "app"

@@ -47,7 +47,8 @@ public struct TokenReader: ~Copyable, Sendable {
   struct Header {
     var algorithms: AlgorithmSet = []
     var keyIdentifier: JSONNode?
-    var hasJWTType = true
+    /// `typ`; nil where the header has none.
+    var type: JSONNode?
   }
 
   let names = MemberNames()
@@ -62,6 +63,11 @@ public struct TokenReader: ~Copyable, Sendable {
   @usableFromInline var keyIdentifierBytes: [UInt8]
   @usableFromInline var keyIdentifierCount = 0
   var claims = Claims()
+  /// The header's `typ`; nil where it has none, and while no header is read.
+  var headerType: JSONNode?
+
+  /// Whether the header has a `kid`. False before a header is read.
+  public private(set) var hasKeyIdentifier = false
 
   /// Whether the last token was read to its end; all answers hang on it.
   var isRead = false
@@ -85,8 +91,9 @@ public struct TokenReader: ~Copyable, Sendable {
     keyIdentifierBytes = Array(repeating: 0, count: Self.maximumKeyIdentifierLength)
   }
 
-  /// Reads a token and judges its form: nil when that is fine, else `tooLarge`, `malformed`, or `tokenType` for `typ`.
+  /// Reads a token and judges its form: nil when that is fine, else `tooLarge` or `malformed`.
   ///
+  /// A `kid` may be missing, and `typ` may be anything: whether the issuer allows that is for ``check(_:audience:now:)``.
   /// Allocates nothing; the time is linear in the token. Nothing of `token` is kept but copies.
   public mutating func read(_ token: Span<UInt8>) -> Reason? {
     switch read(token, work: Int.max) {
@@ -101,8 +108,8 @@ public struct TokenReader: ~Copyable, Sendable {
   /// signature yet.
   ///
   /// The header is always read to its end. Where header and payload take more work than that, the token is
-  /// ``Reading/unsettled``: the reader then hands out the header's `alg` and `kid` and the signature, and nothing of the
-  /// claims, because nothing is known of them. The header's `typ` was judged.
+  /// ``Reading/unsettled``: the reader then hands out the header's `alg`, `kid` and `typ` and the signature, and nothing
+  /// of the claims, because nothing is known of them.
   public mutating func screen(_ token: Span<UInt8>) -> Reading { read(token, work: Self.screeningWork) }
 
   private mutating func read(_ token: Span<UInt8>, work: Int) -> Reading {
@@ -126,6 +133,8 @@ public struct TokenReader: ~Copyable, Sendable {
     headerCount = 0
     signatureCount = 0
     keyIdentifierCount = 0
+    hasKeyIdentifier = false
+    headerType = nil
     algorithms = []
     signingInput = 0..<0
   }
@@ -150,10 +159,15 @@ public struct TokenReader: ~Copyable, Sendable {
     signingInput = 0..<secondDot
 
     var left = Int.max
-    guard Self.parse(&header, headerBytes, headerCount, &left) == .read, let header = readHeader(),
-      let keyIdentifier = header.keyIdentifier, copyKeyIdentifier(keyIdentifier)
-    else { return .refused(.malformed) }
+    guard Self.parse(&header, headerBytes, headerCount, &left) == .read, let header = readHeader() else {
+      return .refused(.malformed)
+    }
+    if let keyIdentifier = header.keyIdentifier {
+      guard copyKeyIdentifier(keyIdentifier) else { return .refused(.malformed) }
+      hasKeyIdentifier = true
+    }
     algorithms = header.algorithms
+    headerType = header.type
     let spent = Int.max - left
     guard spent <= work else {
       // The header is at most 1 KiB; the payload is not even decoded. A longer signature than any is left out.
@@ -163,7 +177,7 @@ public struct TokenReader: ~Copyable, Sendable {
         }
         signatureCount = count
       }
-      return header.hasJWTType ? .unsettled : .refused(.tokenType)
+      return .unsettled
     }
 
     guard let payloadCount = Self.decode(token, firstDot + 1..<secondDot, to: &payloadBytes),
@@ -176,10 +190,9 @@ public struct TokenReader: ~Copyable, Sendable {
     switch Self.parse(&payload, payloadBytes, payloadCount, &left) {
     case .read: break
     case .refused: return .refused(.malformed)
-    case .unfinished: return header.hasJWTType ? .unsettled : .refused(.tokenType)
+    case .unfinished: return .unsettled
     }
     guard let claims = readClaims() else { return .refused(.malformed) }
-    guard header.hasJWTType else { return .refused(.tokenType) }
     self.claims = claims
     return .settled
   }
@@ -252,7 +265,7 @@ public struct TokenReader: ~Copyable, Sendable {
       case .kid:
         guard value.kind == .string else { return nil }
         result.keyIdentifier = value
-      case .typ: result.hasJWTType = value.equals(names.jwt, in: source)
+      case .typ: result.type = value
       case .cty:
         // A JWT inside a JWT would be judged by its envelope (RFC 7519 section 5.2).
         guard value.kind == .string, !isNested(value, in: source) else { return nil }
@@ -332,7 +345,8 @@ extension TokenReader {
     try body(signatureBytes.span.extracting(0..<signatureCount))
   }
 
-  /// Calls `body` with the unescaped bytes of the header's `kid`, 0 to 256 of any kind (escape them before logging).
+  /// Calls `body` with the unescaped bytes of the header's `kid`, 0 to 256 of any kind (escape them before logging);
+  /// none where ``hasKeyIdentifier`` is false.
   @inlinable
   public borrowing func withKeyIdentifier<Result, Failure>(
     _ body: (Span<UInt8>) throws(Failure) -> Result

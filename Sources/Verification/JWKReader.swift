@@ -12,7 +12,8 @@ struct KeyRefusalError: Error {
 /// Reads single keys under the rules of one issuer.
 struct JWKReader {
   let issuer: [UInt8]
-  let algorithms: AlgorithmSet
+  /// The issuer's. A key without `alg` takes the first that fits.
+  let algorithms: [Algorithm]
 
   /// Members that only a private or a symmetric key has (RFC 7518 sections 6.2.2, 6.3.2, 6.4).
   private static let privateMembers: [ShortText] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"]
@@ -35,17 +36,19 @@ struct JWKReader {
   private func read(
     _ node: JSONNode, kid: [UInt8]?, _ document: borrowing JSONDocument, _ source: Span<UInt8>
   ) throws(KeyRefusal) -> VerificationKey {
-    let type = document.member(of: node, named: "kty", in: source)
+    let type = Self.member(of: node, document, named: "kty", in: source)
     // Before anything else, so that no other defect hides the alarm: a published secret mints tokens.
     if let type, type.equals("oct", in: source) { throw .symmetric }
-    for name in Self.privateMembers where document.member(of: node, named: name, in: source) != nil {
+    for name in Self.privateMembers where Self.member(of: node, document, named: name, in: source) != nil {
       throw .privatePart
     }
     guard let kid else { throw .kid }
     guard let type else { throw .keyType }
     // A key for encryption would verify just as well (RFC 7517 sections 4.2 and 4.3).
-    if let use = document.member(of: node, named: "use", in: source), !use.equals("sig", in: source) { throw .use }
-    if let operations = document.member(of: node, named: "key_ops", in: source) {
+    if let use = Self.member(of: node, document, named: "use", in: source), !use.equals("sig", in: source) {
+      throw .use
+    }
+    if let operations = Self.member(of: node, document, named: "key_ops", in: source) {
       guard Self.allowsVerify(operations, document, source) else { throw .keyOperations }
     }
     if type.equals("RSA", in: source) {
@@ -67,11 +70,20 @@ struct JWKReader {
 
   // MARK: - The key's role
 
+  /// The value of a member; nil where it is missing or null, which serializers write for members that are not set.
+  private static func member(
+    of node: JSONNode, _ document: borrowing JSONDocument, named name: ShortText, in source: Span<UInt8>
+  ) -> JSONNode? {
+    guard let member = document.member(of: node, named: name, in: source), member.kind != .null else { return nil }
+    return member
+  }
+
+  /// The key's name, empty where it has none; nil where that is no name.
   private static func kid(
     _ node: JSONNode, _ document: borrowing JSONDocument, _ source: Span<UInt8>
   ) -> [UInt8]? {
-    guard let kid = document.member(of: node, named: "kid", in: source), kid.kind == .string,
-      (1...maximumKidBytes).contains(kid.unescapedCount(in: source))
+    guard let kid = Self.member(of: node, document, named: "kid", in: source) else { return [] }
+    guard kid.kind == .string, (1...maximumKidBytes).contains(kid.unescapedCount(in: source))
     else { return nil }
     var bytes: [UInt8] = []
     kid.appendUnescaped(to: &bytes, in: source)
@@ -91,16 +103,15 @@ struct JWKReader {
     return verifies
   }
 
-  /// The key's one algorithm: its `alg`, or without it the issuer's only one that fits. A key that could serve two
+  /// The key's one algorithm: its `alg`, or without it the first of the issuer's that fits. A key that could serve two
   /// algorithms would let the token choose.
   private func algorithm(
     of node: JSONNode, type: KeyType, curve: Curve?, _ document: borrowing JSONDocument, _ source: Span<UInt8>
   ) throws(KeyRefusal) -> Algorithm {
     let fitting = Algorithm.allCases.filter { $0.keyType == type && $0.curve == curve }
-    guard let named = document.member(of: node, named: "alg", in: source) else {
-      let issuers = fitting.filter(algorithms.contains)
-      guard issuers.count == 1 else { throw .algorithmUndetermined }
-      return issuers[0]
+    guard let named = Self.member(of: node, document, named: "alg", in: source) else {
+      guard let first = algorithms.first(where: fitting.contains) else { throw .algorithmUndetermined }
+      return first
     }
     var name: [UInt8] = []
     if named.kind == .string { named.appendUnescaped(to: &name, in: source) }
@@ -114,7 +125,9 @@ struct JWKReader {
   private static func curve(
     of node: JSONNode, _ candidates: [Curve], _ document: borrowing JSONDocument, _ source: Span<UInt8>
   ) throws(KeyRefusal) -> Curve {
-    guard let named = document.member(of: node, named: "crv", in: source), named.kind == .string else { throw .curve }
+    guard let named = Self.member(of: node, document, named: "crv", in: source), named.kind == .string else {
+      throw .curve
+    }
     var name: [UInt8] = []
     named.appendUnescaped(to: &name, in: source)
     for curve in candidates where name.elementsEqual(curve.name.description.utf8) { return curve }
@@ -126,15 +139,14 @@ struct JWKReader {
   private func rsa(
     _ node: JSONNode, kid: [UInt8], _ algorithm: Algorithm, _ document: borrowing JSONDocument, _ source: Span<UInt8>
   ) throws(KeyRefusal) -> VerificationKey {
-    // RFC 7518 section 6.3.1: big-endian, in as few bytes as possible.
-    guard let n = Self.bytes("n", of: node, atMost: Self.rsaBits.upperBound / 8 + 1, document, source),
+    guard let n = Self.number("n", of: node, atMost: Self.rsaBits.upperBound / 8 + 1, document, source),
       let first = n.first, first != 0, let last = n.last, last & 1 == 1
     else { throw .modulus }
     let bits = n.count * 8 - first.leadingZeroBitCount
     guard Self.rsaBits.contains(bits) else { throw .modulusSize }
     // e = 1 makes any message its own signature, and OpenSSL verifies it. 3 is sound, but Cloudflare has no such key.
-    let e = Self.bytes("e", of: node, atMost: 4, document, source)
-    guard e == [1, 0, 1] || e == [3] && !isCloudflare else { throw .exponent }
+    let e = Self.number("e", of: node, atMost: 4, document, source)
+    guard e == [1, 0, 1] || e == [3] && !IssuerName.isCloudflare(issuer) else { throw .exponent }
     guard !ROCA.hasFingerprint(n) else { throw .modulusWeak }
     guard let publicKey = PublicKey.rsa(modulus: n, exponent: e ?? []),
       let key = VerificationKey(issuer: issuer, kid: kid, algorithm: algorithm, bits: bits, publicKey: publicKey)
@@ -177,9 +189,15 @@ struct JWKReader {
     return key
   }
 
-  private var isCloudflare: Bool {
-    let suffix = ".cloudflareaccess.com".utf8
-    return issuer.count >= suffix.count && issuer.suffix(suffix.count).elementsEqual(suffix)
+  /// A big-endian number of a member, as ``bytes``, without the one leading zero that encoders of signed numbers put
+  /// before it. RFC 7518 section 6.3.1.1 forbids that zero, and names it as a common slip.
+  private static func number(
+    _ name: ShortText, of node: JSONNode, atMost limit: Int, _ document: borrowing JSONDocument,
+    _ source: Span<UInt8>
+  ) -> [UInt8]? {
+    guard var number = bytes(name, of: node, atMost: limit, document, source) else { return nil }
+    if number.count > 1, number[0] == 0 { number.removeFirst() }
+    return number
   }
 
   /// The bytes of a base64url member; nil when it is missing, empty, no string, badly encoded or longer than `limit`.
@@ -187,7 +205,7 @@ struct JWKReader {
     _ name: ShortText, of node: JSONNode, atMost limit: Int, _ document: borrowing JSONDocument,
     _ source: Span<UInt8>
   ) -> [UInt8]? {
-    guard let member = document.member(of: node, named: name, in: source), member.kind == .string,
+    guard let member = Self.member(of: node, document, named: name, in: source), member.kind == .string,
       (1...limit * 4 / 3 + 2).contains(member.unescapedCount(in: source))
     else { return nil }
     var text: [UInt8] = []

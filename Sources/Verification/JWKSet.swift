@@ -7,7 +7,7 @@ import Token
 public struct JWKSet: Sendable {
   /// The issuer that published the set, as in `iss`.
   public let issuer: [UInt8]
-  /// The usable keys in the order of the set, no two with the same `kid`; at least one.
+  /// The usable keys in the order of the set, no two with the same `kid`; at least one. One without `kid` is alone.
   public let keys: [VerificationKey]
   /// The keys that were skipped, in the order of the set.
   public let skipped: [SkippedKey]
@@ -20,13 +20,22 @@ public struct JWKSet: Sendable {
   /// Whether one of the keys was symmetric or had private members.
   public var isAlarming: Bool { skipped.contains { $0.refusal.isAlarming } }
 
-  /// Reads a JWK set. `algorithms` are the issuer's.
+  /// Reads a JWK set. `algorithms` are the issuer's; a key without `alg` takes the first that fits, in the order of
+  /// ``Algorithm``.
+  public static func read(
+    _ bytes: Span<UInt8>, issuer: [UInt8], algorithms: AlgorithmSet
+  ) throws(JWKSetError) -> JWKSet {
+    try read(bytes, issuer: issuer, preferring: Algorithm.allCases.filter(algorithms.contains))
+  }
+
+  /// Reads a JWK set. `algorithms` are the issuer's; a key without `alg` takes the first of them that fits.
   ///
   /// Of the set only `keys` is read (Cloudflare adds `public_cert` and `public_certs`). A key that is not usable is
   /// skipped, and only then duplicates are judged: the same `kid` with the same key is one key, with different keys it
-  /// is none, because nobody can tell which of them is meant. Allocates; not for the path of a request.
+  /// is none, because nobody can tell which of them is meant. For the same reason a key without `kid` is usable only
+  /// where no other is. Allocates; not for the path of a request.
   public static func read(
-    _ bytes: Span<UInt8>, issuer: [UInt8], algorithms: AlgorithmSet
+    _ bytes: Span<UInt8>, issuer: [UInt8], preferring algorithms: [Algorithm]
   ) throws(JWKSetError) -> JWKSet {
     guard bytes.count <= maximumBytes else { throw .tooLarge }
     // A value takes a byte and a separator at least, so this many nodes hold any text of this length.
@@ -49,12 +58,20 @@ public struct JWKSet: Sendable {
       position += 1
     }
 
-    var keys: [VerificationKey] = []
+    var usable: [(position: Int, key: VerificationKey)] = []
     for (position, key) in read {
       let namesakes = read.filter { $0.key.kid == key.kid }
       if !namesakes.allSatisfy({ $0.key.isSame(as: key) }) {
         skipped.append(SkippedKey(position: position, kid: key.kid, refusal: .duplicate))
       } else if namesakes[0].position == position {
+        usable.append((position, key))
+      }
+    }
+    var keys: [VerificationKey] = []
+    for (position, key) in usable {
+      if key.kid.isEmpty, usable.count > 1 {
+        skipped.append(SkippedKey(position: position, kid: [], refusal: .kid))
+      } else {
         keys.append(key)
       }
     }

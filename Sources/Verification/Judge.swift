@@ -51,7 +51,8 @@ public struct Judge: Sendable {
   /// `typ`, `alg`, `kid` and the signature's length are, and the rest waits for a good signature. What
   /// ``verdict(token:audience:now:keys:reader:verifier:)`` would have said of its payload or claims then becomes what is
   /// wrong with these, `keys_unavailable` where no keys are trusted, or `signature`. The `kid` picks among the sets of all
-  /// issuers then. Where two have it, which only these issuers can bring about, the token is judged in full at once.
+  /// issuers then. Where two have it, which only these issuers can bring about, the token is judged in full at once; so
+  /// is one without `kid` where the sets of two issuers have one key for its `alg`.
   public func screen(
     token: Span<UInt8>, audience: Span<UInt8>, now: Double, keys: [KeySet], reader: inout TokenReader
   ) -> Screening {
@@ -60,21 +61,60 @@ public struct Judge: Sendable {
     case .settled: return assessClaims(audience: audience, now: now, keys: keys, reader: reader)
     case .unsettled: break
     }
-    if issuers.count == 1, reader.algorithms.isDisjoint(with: issuers[0].algorithms) { return .refused(.algorithm) }
-    var found: (key: VerificationKey, issuer: Int)?
-    for set in keys {
-      guard let at = reader.withKeyIdentifier({ set.index(of: $0) }),
-        let place = issuers.firstIndex(where: { $0.issuer == set.issuer })
-      else { continue }
-      guard found == nil else { return assess(token: token, audience: audience, now: now, keys: keys, reader: &reader) }
-      found = (set.keys[at], place)
-    }
-    guard let found else {
+    if issuers.count == 1, let reason = reader.checkHeader(issuers[0]) { return .refused(reason) }
+    var candidate = candidate(by: .name, among: keys, reader)
+    if case .none = candidate { candidate = self.candidate(by: .elimination, among: keys, reader) }
+    switch candidate {
+    case .one(let key, let place):
+      if let reason = reader.checkHeader(issuers[place]) { return .refused(reason) }
+      return compare(key, issuers[place], reader)
+    case .several: return assess(token: token, audience: audience, now: now, keys: keys, reader: &reader)
+    case .none:
       // It may be a key of an issuer whose keys are not there.
       let isComplete = issuers.allSatisfy { set(of: $0, among: keys) != nil }
-      return .refused(isComplete ? .keyUnknown : .keysUnavailable)
+      guard isComplete else { return .refused(.keysUnavailable) }
+      return .refused(reader.hasKeyIdentifier ? .keyUnknown : .malformed)
     }
-    return compare(found.key, issuers[found.issuer], reader)
+  }
+
+  /// How a token that does not tell its issuer yet picks a key.
+  private enum Choice {
+    /// By its `kid`.
+    case name
+    /// As the only key that it can be by.
+    case elimination
+  }
+
+  /// The keys that an unsettled token may be by, over the sets of all issuers.
+  private enum Candidate {
+    case none
+    case one(VerificationKey, issuer: Int)
+    case several
+  }
+
+  private func candidate(by choice: Choice, among keys: [KeySet], _ reader: borrowing TokenReader) -> Candidate {
+    var found: (key: VerificationKey, issuer: Int)?
+    for set in keys {
+      guard let place = issuers.firstIndex(where: { $0.issuer == set.issuer }) else { continue }
+      let index: Int? =
+        switch choice {
+        case .name: reader.hasKeyIdentifier ? reader.withKeyIdentifier { set.namedIndex(of: $0) } : nil
+        case .elimination: self.index(in: set, issuers[place], reader)
+        }
+      guard let index else { continue }
+      guard found == nil else { return .several }
+      found = (set.keys[index], place)
+    }
+    guard let found else { return .none }
+    return .one(found.key, issuer: found.issuer)
+  }
+
+  /// Where in its issuer's set the key is that the token last read is by, as its header says; nil: nowhere.
+  private func index(
+    in set: KeySet, _ expectations: Expectations, _ reader: borrowing TokenReader
+  ) -> Int? {
+    if reader.hasKeyIdentifier { return reader.withKeyIdentifier { set.index(of: $0) } }
+    return expectations.needsKeyIdentifier ? nil : set.index(ofOnlyKeyFor: reader.algorithms)
   }
 
   /// Judges a token in full whose signature `key` has made, by the time and the keys of now: a key may have left, a time
@@ -111,7 +151,9 @@ public struct Judge: Sendable {
     if let reason = reader.check(expectations, audience: audience, now: now) { return .refused(reason) }
     guard let set = set(of: expectations, among: keys) else { return .refused(.keysUnavailable) }
     let keys = keys[set]
-    guard let place = reader.withKeyIdentifier({ keys.index(of: $0) }) else { return .refused(.keyUnknown) }
+    guard let place = index(in: keys, expectations, reader) else {
+      return .refused(reader.hasKeyIdentifier ? .keyUnknown : .malformed)
+    }
     return compare(keys.keys[place], expectations, reader)
   }
 

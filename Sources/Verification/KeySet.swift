@@ -7,7 +7,7 @@ import Token
 public final class KeySet: Sendable {
   /// The issuer, as in `iss`.
   public let issuer: [UInt8]
-  /// The keys, no two with the same `kid`; never empty.
+  /// The keys, no two with the same `kid`; never empty. One without `kid` is alone.
   public let keys: [VerificationKey]
   /// Counts the sets of this issuer; whoever fetches them hands the numbers out.
   public let generation: UInt64
@@ -25,11 +25,33 @@ public final class KeySet: Sendable {
 
   /// Where in ``keys`` the key with exactly the bytes of `kid` is; nil when there is none. Allocates nothing.
   ///
+  /// A set whose only key has no `kid` has nothing to tell keys apart by: that key is meant by every `kid`.
+  ///
   /// At most 64 comparisons, most of them of a length or a first byte: no hash that a chosen `kid` could slow down.
   public func index(of kid: Span<UInt8>) -> Int? {
+    namedIndex(of: kid) ?? (isNameless ? 0 : nil)
+  }
+
+  /// As ``index(of:)``, of keys that have a `kid` alone.
+  func namedIndex(of kid: Span<UInt8>) -> Int? {
+    guard !isNameless else { return nil }
     for index in keys.indices where Self.equal(keys[index].kid, kid) { return index }
     return nil
   }
+
+  /// Where in ``keys`` the only key for one of `algorithms` is, for a token without `kid`; nil when there is none, or
+  /// more than one: then nobody could say which of them is meant. Allocates nothing.
+  public func index(ofOnlyKeyFor algorithms: AlgorithmSet) -> Int? {
+    var found: Int?
+    for index in keys.indices where algorithms.contains(keys[index].algorithm) {
+      guard found == nil else { return nil }
+      found = index
+    }
+    return found
+  }
+
+  /// Whether the only key has no `kid`.
+  private var isNameless: Bool { keys[0].kid.isEmpty }
 
   /// The key with exactly the bytes of `kid`; nil when there is none. Allocates nothing.
   public func key(_ kid: Span<UInt8>) -> VerificationKey? {

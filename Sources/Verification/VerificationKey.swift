@@ -38,7 +38,7 @@ public final class KeyUses: Sendable {
 public final class VerificationKey: Sendable {
   /// The issuer that published the key, as in `iss`.
   public let issuer: [UInt8]
-  /// The key's `kid`, 1 to 256 bytes.
+  /// The key's `kid`, 1 to 256 bytes; empty where it has none.
   public let kid: [UInt8]
   /// The one algorithm that the key verifies.
   public let algorithm: Algorithm

@@ -207,10 +207,11 @@ def headers(forge, add):
                 json.dumps(forge.key.kid.upper() + "x"), json.dumps(forge.key.kid[:-1]), json.dumps(forge.key.kid + " "),
                 json.dumps(forge.key.kid + "\0"), json.dumps("x" * 256)]:
         add(f"kid {kid}", "key_unknown", forge.token(forge.header(kid=kid)))
-    for kid in [None, "null", "1", "true", "[]", "{}", json.dumps([forge.key.kid]), json.dumps("x" * 257)]:
+    for kid in ["null", "1", "true", "[]", "{}", json.dumps([forge.key.kid]), json.dumps("x" * 257)]:
         add(f"kid {str(kid)[:30]} of {len(str(kid))} characters", "malformed", forge.token(forge.header(kid=kid)))
     add("kid of 10,000 bytes", "too_large", forge.token(forge.header(kid=json.dumps("x" * 10_000))))
-    for typ in ['"jwt"', '"at+jwt"', '"JOSE"', '"JWT "', '""', "null", "1", '["JWT"]', '"application/jwt"', '"dpop+jwt"']:
+    for typ in ['"at+jwt"', '"JOSE"', '"JWT "', '""', "null", "1", '["JWT"]', '"application/at+jwt"', '"dpop+jwt"',
+                '"text/jwt"', '"application/"', '"application/application/jwt"', '"J\\u212aT"']:
         add(f"typ {typ}", "token_type", forge.token(forge.header(typ=typ)))
 
 

@@ -162,8 +162,9 @@ def certificate_authority():
     return key, certificate
 
 
-def server_tls(folder, authority, names=("localhost",), expired=False):
-    """A server's SSL context with a certificate of the CA, and the CA's file for the client."""
+def server_tls(folder, authority, names=("localhost",), expired=False, common_name=None):
+    """A server's SSL context with a certificate of the CA, and the CA's file for the client. Without names there is no
+    subjectAltName."""
     authority_key, authority_certificate = authority
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     now = datetime.datetime.now(datetime.timezone.utc)
@@ -171,14 +172,16 @@ def server_tls(folder, authority, names=("localhost",), expired=False):
     alternatives = [x509.DNSName(name) for name in names]
     if "localhost" in names:
         alternatives.append(x509.IPAddress(ipaddress.ip_address("127.0.0.1")))
-    certificate = (
+    builder = (
         x509.CertificateBuilder()
-        .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0])]))
+        .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name or names[0])]))
         .issuer_name(authority_certificate.subject).public_key(key.public_key())
         .serial_number(x509.random_serial_number()).not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(end).add_extension(x509.SubjectAlternativeName(alternatives), critical=False)
-        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .sign(authority_key, hashes.SHA256()))
+        .not_valid_after(end)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True))
+    if alternatives:
+        builder = builder.add_extension(x509.SubjectAlternativeName(alternatives), critical=False)
+    certificate = builder.sign(authority_key, hashes.SHA256())
     pem = folder / "server.pem"
     pem.write_bytes(
         key.private_bytes(

@@ -28,7 +28,7 @@ def test_help_names_every_command():
 
 
 SETTINGS = (
-    "team-domain issuer keys-url listen admin socket-mode socket-owner state-dir leeway require unavailable-status expose-reason keys-refresh "
+    "team-domain issuer keys-url token-types allow-http-keys listen admin socket-mode socket-owner state-dir leeway require unavailable-status expose-reason keys-refresh "
     "keys-max-age event-loops verify-workers max-connections max-head-bytes header-timeout idle-timeout drain-timeout "
     "token-cache-bytes log-level log-format").split()
 
@@ -58,7 +58,7 @@ MISTAKES = [
     ("require", "nobody", "identity"), ("unavailable_status", "200", "503"), ("expose_reason", "maybe", "on"),
     ("listen", "nowhere", None), ("listen", "127.0.0.1:99999", None), ("admin", "x:y", None),
     ("keys_url", "http://example.com/keys", "https"), ("keys_url", "ftp://127.0.0.1/keys", "https"),
-    ("socket_mode", "660", "octal"), ("socket_owner", "a:b:c", "group"), ("issuer", "https://team.test/", None), ("team_domain", "acme/x", None), ("event_loops", "0", None),
+    ("socket_mode", "660", "octal"), ("socket_owner", "a:b:c", "group"), ("issuer", "http://team.test", "https"), ("token_types", "a b", "at+jwt"), ("allow_http_keys", "maybe", "on"), ("ca_file", "/none/ca.pem", "No such file"), ("team_domain", "acme/x", None), ("event_loops", "0", None),
     ("verify_workers", "many", None), ("max_connections", "0", None), ("max_head_bytes", "1GiB", None),
     ("header_timeout", "0", None), ("token_cache_bytes", "64MB", "MiB"), ("log_level", "loud", "info"),
     ("log_format", "xml", "json"), ("keys_refresh", "soon", None), ("keys_max_age", "0", None),

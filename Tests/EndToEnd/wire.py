@@ -106,8 +106,9 @@ class Wire:
         self.socket.close()
 
 
-def head(target, *lines, method="GET", version="HTTP/1.1", host="gateway.test"):
-    """A request head. `lines` are header lines; Host is added unless `host` is None."""
+def head(target, *lines, method="GET", version="HTTP/1.1", host="localhost"):
+    """A request head. `lines` are header lines; Host, a name that the stand-in issuer answers for, is added unless `host`
+    is None."""
     fixed = [f"{method} {target} {version}"] + ([f"Host: {host}"] if host is not None else [])
     return ("\r\n".join([*fixed, *lines]) + "\r\n\r\n").encode("latin-1")
 

@@ -29,8 +29,8 @@ func fuzz(_ start: UnsafePointer<UInt8>, _ count: Int) -> Int32 {
   }
   switch head.cookie(name, in: bytes.span) {
   case .none: precondition(values.isEmpty)
-  case .several: precondition(values.count > 1)
-  case .one(let range): precondition(values.count == 1 && bytes[range] == values[0][...])
+  case .several: precondition(!values.allSatisfy { $0 == values[0] })
+  case .one(let range): precondition(!values.isEmpty && values.allSatisfy { $0 == bytes[range] })
   }
   return 0
 }

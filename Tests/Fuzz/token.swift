@@ -40,6 +40,7 @@ private final class State: @unchecked Sendable {
       token: token.span, audience: audience.span, now: 1_700_000_000, keys: [keys], reader: &reader)
     let form = reader.read(token.span)
     precondition(reader.hasToken == (form == nil))
+    precondition(reader.hasKeyIdentifier || reader.withKeyIdentifier { $0.isEmpty })
     var written: [UInt8] = []
     reader.appendUser(to: &written)
     reader.appendEmail(to: &written)
@@ -47,10 +48,7 @@ private final class State: @unchecked Sendable {
     reader.appendSubject(to: &written)
     precondition(written.allSatisfy { $0 >= 0x20 && $0 <= 0x7E }, "a raw byte leaves")
     if screened == .settled { precondition(form == nil, "settled and refused") }
-    // A `typ` is told before a payload that was not read to its end.
-    if case .refused(let reason) = screened {
-      precondition(form == reason || (reason == .tokenType && form == .malformed), "one token, two forms")
-    }
+    if case .refused(let reason) = screened { precondition(form == reason, "one token, two forms") }
     if form != nil {
       precondition(written.isEmpty && reader.expires == nil && reader.kind == nil, "a refused token speaks")
     } else {

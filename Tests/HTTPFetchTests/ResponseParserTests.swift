@@ -88,6 +88,31 @@ import Testing
     #expect(parse(text) == .failure(.tooLarge))
   }
 
+  private static let chunkedHead = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+  @Test(arguments: [
+    (chunkedHead + "0\r\n", "Trailer: x\r\n"), (chunkedHead, "1;" + String(repeating: "x", count: 1000) + "\r\ny\r\n"),
+    ("", "HTTP/1.1 102 x\r\n\r\n"),
+  ]) func `what comes beside a body is bounded, so that no answer keeps the loop busy`(_ start: String, _ more: String)
+  {
+    var parser = ResponseParser(maxBody: 1 << 20)
+    let piece = Array(String(repeating: more, count: 16_384 / more.utf8.count).utf8)
+    var failure: FetchFailure?
+    var sent = 0
+    do throws(FetchFailure) {
+      _ = try parser.receive(Array(start.utf8))
+      while sent < 8 << 20 {
+        sent += piece.count
+        let response = try parser.receive(piece)
+        #expect(response == nil)
+      }
+    } catch {
+      failure = error
+    }
+    #expect(failure == .tooLarge)
+    #expect(sent < 2 << 20)
+  }
+
   @Test func `a chunk that is longer than its size is refused`() {
     guard case .failure = parse("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nxyz\r\n0\r\n\r\n") else {
       Issue.record("accepted")

@@ -51,6 +51,18 @@ struct TunnelReplyTests {
     #expect(failure(text)?.description == words)
   }
 
+  @Test(arguments: [
+    ("u:p", "Basic dTpw"), ("Aladdin:open sesame", "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=="), ("a:", "Basic YTo="),
+    ("a:\u{e9}", "Basic YTrDqQ=="),
+  ]) func `user and password go to the proxy as RFC 7617 has it`(_ credentials: String, _ value: String) {
+    let proxy = FetchProxy(host: "p", port: 1, credentials: Array(credentials.utf8))
+    let question = TunnelReply.question(host: "a.example", port: 443, authorization: proxy.authorization)
+    #expect(
+      String(decoding: question, as: UTF8.self)
+        == "CONNECT a.example:443 HTTP/1.1\r\nHost: a.example:443\r\nProxy-Authorization: \(value)\r\n\r\n")
+    #expect(FetchProxy(host: "p", port: 1).authorization == nil)
+  }
+
   @Test func `the question names host and port, an IPv6 address in brackets`() {
     #expect(
       String(decoding: TunnelReply.question(host: "a.example", port: 443), as: UTF8.self)

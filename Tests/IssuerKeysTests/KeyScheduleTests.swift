@@ -25,6 +25,25 @@ struct KeyScheduleTests {
     #expect(schedule.timerFired(at: due) == .fetch(.schedule))
   }
 
+  @Test(arguments: [0.0, 0.5, 0.999]) func `a refresh is due well before the set is too old, however long the interval`(
+    _ random: Double
+  ) {
+    for (refresh, age) in [(1_000, 1_000), (3_600_000, 3_600_000), (900, 1_000)] as [(Int64, Int64)] {
+      var schedule = KeySchedule(refresh: refresh, maxAge: age)
+      _ = schedule.start()
+      var now: Int64 = 0
+      for _ in 0..<20 {
+        _ = schedule.fetchSucceeded(at: now, random: random)
+        now = schedule.nextTimer ?? 0
+        #expect(schedule.timerFired(at: now) == .fetch(.schedule))
+        // Another quarter of the age for the fetch, and the set that serves is not too old yet.
+        now += age / 4
+        #expect(schedule.timerFired(at: now) == .none)
+        #expect(schedule.lastSuccess != nil && !schedule.isStale(at: now))
+      }
+    }
+  }
+
   @Test func `retries back off from one second to sixty and start over after a success`() {
     var schedule = started()
     var now: Int64 = 0

@@ -127,6 +127,35 @@ struct KeyStateFileTests {
     #expect(try FileManager.default.contentsOfDirectory(atPath: folder) == [file.name])
   }
 
+  @Test func `whoever may open the folder can't keep it from being written`() throws {
+    defer { remove() }
+    try file.write([1])
+    let directory = unsafe open(folder, O_RDONLY | O_DIRECTORY)
+    defer { close(directory) }
+    #expect(flock(directory, LOCK_EX | LOCK_NB) == 0)
+    let written = unsafe open(file.path, O_RDONLY)
+    defer { close(written) }
+    #expect(flock(written, LOCK_EX | LOCK_NB) == 0)
+    try file.write([2])
+    #expect(try file.read() == [2])
+    #expect(try FileManager.default.contentsOfDirectory(atPath: folder) == [file.name])
+  }
+
+  @Test func `what another process is writing is left to it`() throws {
+    defer { remove() }
+    try file.write([1])
+    let other = "\(folder)/.\(file.name).cafe.new"
+    try Data([9]).write(to: URL(filePath: other))
+    let descriptor = unsafe open(other, O_WRONLY)
+    #expect(flock(descriptor, LOCK_EX | LOCK_NB) == 0)
+    try file.write([2])
+    #expect(FileManager.default.fileExists(atPath: other))
+    close(descriptor)
+    try file.write([3])
+    #expect(!FileManager.default.fileExists(atPath: other))
+    #expect(try file.read() == [3])
+  }
+
   @Test(arguments: [0o620, 0o602, 0o666])
   func `a file that others can write is not read`(_ mode: Int) throws {
     defer { remove() }

@@ -92,6 +92,8 @@ let goodTexts: [Good] = [
   Good("require", "service", \.issuers[0].require, .service),
   Good("require", "any", \.issuers[0].require, .any),
   Good("unavailable_status", "401", \.unavailableStatus, 401),
+  Good("token_types", "at+jwt", \.issuers[0].tokenTypes, ["at+jwt"]),
+  Good("allow_http_keys", "on", \.allowHTTPKeys, true),
   Good("unavailable_status", "403", \.unavailableStatus, 403),
   Good("expose_reason", "on", \.exposeReason, true),
   Good("expose_reason", "off", \.exposeReason, false),
@@ -136,7 +138,7 @@ let badTexts: [(name: String, texts: [String])] = [
   (
     "issuer",
     [
-      "", "acme", "https://", "https:///", "https://a.example/", "https://a.example?x", "https://a.example/x?",
+      "", "acme", "https://", "https:///", "https://a.example?x", "https://a.example/x?",
       "https://a.example#f", "https://u@a.example", "https://u:p@a.example", "http://a.example", "http://10.0.0.1",
       "http://localhost.example", "http://127.0.0.1.example", "http://128.0.0.1", "http://[::2]", "http://127.1",
       "http://0x7f.1", "http://127.0.0.01", "https://a.example:", "https://a.example:0", "https://a.example:65536",
@@ -176,6 +178,8 @@ let badTexts: [(name: String, texts: [String])] = [
     ]
   ),
   ("ca_file", ["", "ca.pem", "off", "/a\nb"]),
+  ("token_types", ["", "JWT,", "JWT,jwt", "a b", "a/b", "application/", String(repeating: "x", count: 65)]),
+  ("allow_http_keys", ["", "maybe", "2"]),
   ("admin", ["", "on", "none", "127.0.0.1", "127.0.0.1:1,127.0.0.1:2", "Off"]),
   ("socket_mode", ["", "660", "1660", "0888", "0o66", "00660", "rw-"]),
   ("socket_owner", ["", ":", "a:", "a:b:c", "-a", "a b", "ä"]),

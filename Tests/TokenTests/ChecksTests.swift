@@ -25,6 +25,52 @@ import Token
     #expect(checking([:], header: #"{"kid":"k"}"#) == .algorithm)
   }
 
+  private static let others = "https://keys.example"
+  private static let plain = Expectations(issuer: Array(others.utf8), require: .any)
+
+  @Test func `a token of Cloudflare's must name its key, one of another issuer may leave that out`() {
+    let header = #"{"alg":"RS256"}"#
+    #expect(checking([:], header: header) == .malformed)
+    // A slash behind Cloudflare's name is a slip in a setting and loosens nothing.
+    let slash = Expectations(issuer: Array("\(Samples.issuer)/".utf8), require: .any)
+    #expect(checking(["iss": "\"\(Samples.issuer)/\""], header: header, expecting: slash) == .malformed)
+    #expect(checking(["iss": "\"\(Self.others)\""], header: header, expecting: Self.plain) == nil)
+    // Before all that the claims say.
+    #expect(checking(["iss": "1", "exp": "1"], header: header) == .malformed)
+  }
+
+  @Test(
+    arguments: [
+      (#""JWT""#, nil), (#""\u004aWT""#, nil), (#""jwt""#, nil), (#""Jwt""#, nil), (#""application/jwt""#, nil),
+      (#""APPLICATION/JWT""#, nil), (#""application\/JWT""#, nil), (nil, nil), (#""JWT ""#, .tokenType),
+      (#""""#, .tokenType), (#""at+jwt""#, .tokenType), (#""JOSE""#, .tokenType), ("null", .tokenType),
+      ("1", .tokenType), (#"["JWT"]"#, .tokenType), (#""application/""#, .tokenType), (#""text/jwt""#, .tokenType),
+      (#""application/application/jwt""#, .tokenType), (#""\u212aWT""#, .tokenType), (#""xjwt""#, .tokenType),
+      (#""applicationxjwt""#, .tokenType), (#""jwt\u0000""#, .tokenType),
+    ] as [(String?, Reason?)])
+  func `typ is absent, or JWT in any case with or without application`(typ: String?, reason: Reason?) {
+    let member = typ.map { ",\"typ\":" + $0 } ?? ""
+    #expect(checking([:], header: "{\"alg\":\"RS256\",\"kid\":\"k\"\(member)}") == reason)
+  }
+
+  @Test func `an issuer's token types are its own, and escapes and long ones change nothing`() throws {
+    let long = String(repeating: "x", count: 64)
+    for wrong in [" at+jwt", "", "a b", "a/b", "application/", long + "x", "ä"] { #expect(TokenType(wrong) == nil) }
+    let types = try ["Application/AT+JWT", long].map { try #require(TokenType($0)) }
+    let expectations = Expectations(issuer: Array(Samples.issuer.utf8), tokenTypes: types, require: .any)
+    let table: [(String, Reason?)] = [
+      ("at+jwt", nil), ("AT+jwt", nil), ("application/at+JWT", nil), ("\\u0061t+jwt", nil), (long, nil),
+      ("application\\/" + long, nil), ("application\\/" + long + "x", .tokenType), ("JWT", .tokenType),
+      ("at-jwt", .tokenType),
+    ]
+    for (typ, reason) in table {
+      let header = "{\"alg\":\"RS256\",\"kid\":\"k\",\"typ\":\"\(typ)\"}"
+      #expect(checking([:], header: header, expecting: expectations) == reason)
+    }
+    let none = Expectations(issuer: Array(Samples.issuer.utf8), tokenTypes: [], require: .any)
+    #expect(checking([:], expecting: none) == .tokenType)
+  }
+
   @Test func `an issuer's algorithms are its own`() {
     for algorithm in Algorithm.allCases {
       let only = Expectations(
@@ -149,7 +195,8 @@ import Token
 
   /// One broken thing a check, in the order of the checks.
   static let faults: [(check: Check, reason: Reason, changes: [String: String?])] = [
-    (.algorithm, .algorithm, [:]), (.issuer, .issuer, ["iss": "1"]), (.audience, .audience, ["aud": "1"]),
+    (.keyIdentifier, .malformed, [:]), (.headerType, .tokenType, [:]), (.algorithm, .algorithm, [:]),
+    (.issuer, .issuer, ["iss": "1"]), (.audience, .audience, ["aud": "1"]),
     (.expiry, .expired, ["exp": "1"]), (.notBefore, .notYetValid, ["nbf": "1800000000"]),
     (.issuedAt, .issuedInFuture, ["iat": "1800000000"]), (.type, .tokenType, ["type": "1"]),
     (.identity, .identity, ["email": "1"]),
@@ -161,7 +208,13 @@ import Token
     for first in Self.faults.indices {
       var changes: [String: String?] = [:]
       for fault in Self.faults[first...] { changes.merge(fault.changes) { $1 } }
-      let header = first == 0 ? #"{"alg":"ES256","kid":"k"}"# : Samples.header
+      let header =
+        switch first {
+        case 0: #"{"alg":"ES256","typ":"x"}"#
+        case 1: #"{"alg":"ES256","kid":"k","typ":"x"}"#
+        case 2: #"{"alg":"ES256","kid":"k"}"#
+        default: Samples.header
+        }
       #expect(checking(changes, header: header) == Self.faults[first].reason)
       var reader = TokenReader()
       let token = Array(Samples.token(header: header, payload: Samples.payload(changes)).utf8)

@@ -29,6 +29,9 @@ private struct JWK: Sendable {
   var text: String { "{" + members.map { "\"\($0.0)\":\($0.1)" }.joined(separator: ",") + "}" }
 }
 
+/// So many bytes of an odd number.
+private func odd(_ count: Int) -> [UInt8] { [UInt8](repeating: 0xc5, count: count) }
+
 private struct Refused: Sendable, CustomTestStringConvertible {
   let what: String
   let jwk: String
@@ -61,7 +64,6 @@ private let refusals: [Refused] = {
     Refused(what: "oct", jwk: "{\"kty\":\"oct\",\"kid\":\"a\",\"k\":\"AAAA\"}", refusal: .symmetric),
     Refused(what: "oct without k", jwk: "{\"kty\":\"oct\",\"kid\":\"a\"}", refusal: .symmetric),
     Refused(what: "oct spelled with an escape", jwk: "{\"kty\":\"\\u006fct\",\"kid\":\"a\"}", refusal: .symmetric),
-    Refused(what: "no kid", jwk: rsa.setting("kid", nil).text, refusal: .kid),
     Refused(what: "kid a number", jwk: rsa.setting("kid", "7").text, refusal: .kid),
     Refused(what: "kid empty", jwk: rsa.setting("kid", "\"\"").text, refusal: .kid),
     Refused(
@@ -70,7 +72,6 @@ private let refusals: [Refused] = {
     Refused(what: "no kty", jwk: rsa.setting("kty", nil).text, refusal: .keyType),
     Refused(what: "kty rsa", jwk: rsa.setting("kty", "\"rsa\"").text, refusal: .keyType),
     Refused(what: "use enc", jwk: rsa.setting("use", "\"enc\"").text, refusal: .use),
-    Refused(what: "use null", jwk: rsa.setting("use", "null").text, refusal: .use),
     Refused(what: "key_ops encrypt", jwk: rsa.setting("key_ops", "[\"encrypt\"]").text, refusal: .keyOperations),
     Refused(what: "key_ops empty", jwk: rsa.setting("key_ops", "[]").text, refusal: .keyOperations),
     Refused(what: "key_ops a string", jwk: rsa.setting("key_ops", "\"verify\"").text, refusal: .keyOperations),
@@ -78,7 +79,8 @@ private let refusals: [Refused] = {
     Refused(what: "alg HS256 on RSA", jwk: rsa.setting("alg", "\"HS256\"").text, refusal: .algorithmUnknown),
     Refused(what: "alg none", jwk: rsa.setting("alg", "\"none\"").text, refusal: .algorithmUnknown),
     Refused(what: "alg rs256", jwk: rsa.setting("alg", "\"rs256\"").text, refusal: .algorithmUnknown),
-    Refused(what: "alg null", jwk: rsa.setting("alg", "null").text, refusal: .algorithmUnknown),
+    Refused(what: "kty null", jwk: rsa.setting("kty", "null").text, refusal: .keyType),
+    Refused(what: "n null", jwk: rsa.setting("n", "null").text, refusal: .modulus),
     Refused(what: "alg ES256 on RSA", jwk: rsa.setting("alg", "\"ES256\"").text, refusal: .algorithmMisfit),
     Refused(what: "alg RS256 on EC", jwk: ec.setting("alg", "\"RS256\"").text, refusal: .algorithmMisfit),
     Refused(what: "alg ES384 on P-256", jwk: ec.setting("alg", "\"ES384\"").text, refusal: .algorithmMisfit),
@@ -88,17 +90,17 @@ private let refusals: [Refused] = {
       refusal: .algorithmNotIssuers, algorithms: .rs256),
     Refused(what: "ES256 where the issuer has RS256", jwk: ec.text, refusal: .algorithmNotIssuers, algorithms: .rs256),
     Refused(
-      what: "no alg and two that fit", jwk: rsa.setting("alg", nil).text, refusal: .algorithmUndetermined,
-      algorithms: [.rs256, .ps256]),
-    Refused(
       what: "no alg and none that fits", jwk: rsa.setting("alg", nil).text, refusal: .algorithmUndetermined,
       algorithms: .es256),
     Refused(what: "no n", jwk: rsa.setting("n", nil).text, refusal: .modulus),
     Refused(what: "n empty", jwk: rsa.setting("n", "\"\"").text, refusal: .modulus),
     Refused(what: "n with padding", jwk: rsa.setting("n", "\"AQAB==\"").text, refusal: .modulus),
     Refused(
-      what: "n with a leading zero", jwk: rsa.setting("n", base64URL([0] + [UInt8](repeating: 0xc5, count: 256))).text,
-      refusal: .modulus),
+      what: "n with two leading zeros", jwk: rsa.setting("n", base64URL([0, 0] + odd(256))).text, refusal: .modulus),
+    Refused(
+      what: "n of 2047 bits behind a zero", jwk: rsa.setting("n", base64URL([0, 0x45] + odd(255))).text,
+      refusal: .modulusSize),
+    Refused(what: "n of zero", jwk: rsa.setting("n", base64URL([0])).text, refusal: .modulus),
     Refused(what: "n even", jwk: rsa.setting("n", modulus(bits: 2048, odd: false)).text, refusal: .modulus),
     Refused(what: "n of 1024 bits", jwk: rsa.setting("n", modulus(bits: 1024)).text, refusal: .modulusSize),
     Refused(what: "n of 2047 bits", jwk: rsa.setting("n", modulus(bits: 2047)).text, refusal: .modulusSize),
@@ -110,7 +112,15 @@ private let refusals: [Refused] = {
     Refused(what: "e = 2", jwk: rsa.setting("e", base64URL([2])).text, refusal: .exponent),
     Refused(what: "e = 65536", jwk: rsa.setting("e", base64URL([1, 0, 0])).text, refusal: .exponent),
     Refused(what: "e = 65539", jwk: rsa.setting("e", base64URL([1, 0, 3])).text, refusal: .exponent),
-    Refused(what: "e with a leading zero", jwk: rsa.setting("e", base64URL([0, 1, 0, 1])).text, refusal: .exponent),
+    Refused(what: "e with two leading zeros", jwk: rsa.setting("e", base64URL([0, 0, 3])).text, refusal: .exponent),
+    Refused(what: "e = 1 behind a zero", jwk: rsa.setting("e", base64URL([0, 1])).text, refusal: .exponent),
+    Refused(what: "e = 0", jwk: rsa.setting("e", base64URL([0])).text, refusal: .exponent),
+    Refused(
+      what: "e = 3 behind a zero at Cloudflare", jwk: rsa.setting("e", base64URL([0, 3])).text, refusal: .exponent,
+      issuer: Fixture.cloudflare),
+    Refused(
+      what: "e = 3 at Cloudflare, with a slash", jwk: rsa.setting("e", base64URL([3])).text, refusal: .exponent,
+      issuer: Fixture.cloudflare + "/"),
     Refused(
       what: "e = 3 at Cloudflare", jwk: rsa.setting("e", base64URL([3])).text, refusal: .exponent,
       issuer: Fixture.cloudflare),
@@ -178,7 +188,13 @@ private let refusals: [Refused] = {
     #expect(try Fixture.read("{\"keys\":[\(jwk.text)]}").keys.count == 1)
   }
 
-  @Test func `a key without alg takes the issuer's only algorithm that fits`() throws {
+  @Test func `a key without alg takes the first of the issuer's algorithms that fits`() throws {
+    let plain = Array("{\"keys\":[\(JWK.of(.rs256).setting("alg", nil).text)]}".utf8)
+    func algorithms(_ order: [Algorithm]) throws(JWKSetError) -> [Algorithm] {
+      try JWKSet.read(plain.span, issuer: Array(Fixture.other.utf8), preferring: order).keys.map(\.algorithm)
+    }
+    #expect(try algorithms([.es256, .ps256, .rs256]) == [.ps256])
+    #expect(try algorithms([.rs256, .ps256]) == [.rs256])
     let jwk = JWK.of(.rs256).setting("alg", nil).text
     #expect(try Fixture.read("{\"keys\":[\(jwk)]}", algorithms: [.ps384, .es256]).keys[0].algorithm == .ps384)
     let edwards = JWK.of(.ed25519).setting("alg", nil).text
@@ -212,6 +228,66 @@ private let refusals: [Refused] = {
     let set = try Fixture.read(text)
     #expect(set.keys.map { String(decoding: $0.kid, as: UTF8.self) } == team.keys.map(\.kid))
     #expect(set.skipped.isEmpty)
+  }
+
+  @Test(arguments: ["use", "key_ops", "alg", "kid", "d", "p", "k", "x5c", "crv"])
+  func `a member that is null is as one that is not there`(_ name: String) throws {
+    let jwk = JWK.of(.rs256).setting(name, "null").text
+    let set = try Fixture.read("{\"keys\":[\(jwk)]}")
+    #expect(set.keys.map(\.algorithm) == [.rs256])
+  }
+
+  @Test func `one zero byte before n and e is the sign of an encoder of signed numbers`() throws {
+    let jwk = JWK.of(.rs256)
+    let modulus = [0x85] + odd(255)
+    func key(_ zero: [UInt8]) throws -> VerificationKey {
+      let changed = jwk.setting("n", base64URL(zero + modulus)).setting("e", base64URL(zero + [1, 0, 1]))
+      return try Fixture.read("{\"keys\":[\(changed.text)]}").keys[0]
+    }
+    #expect(try key([0]).isSame(as: key([])))
+    #expect(try key([0]).bits == 2048)
+  }
+
+  // MARK: - Keys without a name
+
+  @Test func `a key without kid is usable where no other is, and then every kid means it`() throws {
+    let nameless = JWK.of(.rs256).setting("kid", nil).text
+    let bad = JWK.of(.rs512).setting("e", base64URL([1])).text
+    let set = KeySet(try Fixture.read("{\"keys\":[\(bad),\(nameless),\(nameless)]}"), generation: 1)
+    #expect(set.keys.map(\.kid) == [[]])
+    for kid in ["", "any"] { #expect(set.key(named: Array(kid.utf8)) != nil) }
+    let named = JWK.of(.rs384).setting("alg", "\"RS256\"")
+    let beside = try Fixture.read("{\"keys\":[\(nameless),\(named.text)]}")
+    #expect(beside.keys.map { "\"\(String(decoding: $0.kid, as: UTF8.self))\"" } == [named["kid"]])
+    #expect(beside.skipped.map(\.refusal) == [.kid])
+    let other = JWK.of(.rs384).setting("alg", "\"RS256\"").setting("kid", nil).text
+    #expect(throws: JWKSetError.self) { try Fixture.read("{\"keys\":[\(nameless),\(other)]}") }
+  }
+
+  @Test func `a token without kid is by the only key for its alg, or by none`() throws {
+    let signers = try [SigningAlgorithm.rs256, .es256, .ed25519].map { try #require(Fixture.signers[$0]) }
+    let set = try Fixture.keySet(of: signers)
+    #expect(set.index(ofOnlyKeyFor: .rs256) == 0)
+    #expect(set.index(ofOnlyKeyFor: [.ed25519, .ed448]) == 2)
+    #expect(set.index(ofOnlyKeyFor: .rs512) == nil)
+    #expect(set.index(ofOnlyKeyFor: []) == nil)
+    #expect(set.index(ofOnlyKeyFor: [.rs256, .es256]) == nil)
+  }
+
+  // MARK: - Words
+
+  @Test func `a set without a usable key says of each key why`() throws {
+    let enc = JWK.of(.rs256).setting("use", "\"enc\"").setting("kid", "\"a\\u001b[\"").text
+    let small = JWK.of(.rs256).setting("n", modulus(bits: 1024)).setting("kid", nil).text
+    let text = "{\"keys\":[\(enc),\(small),\(enc)]}"
+    var words = ""
+    do throws(JWKSetError) { _ = try Fixture.read(text) } catch { words = error.description }
+    #expect(
+      words
+        == "No key of the key set is usable. key 1 (a?[), key 3 (a?[): use is not sig. "
+        + "key 2: The RSA modulus has fewer than 2048 or more than 8192 bits.")
+    #expect(JWKSetError.noUsableKey([]).description == "No key of the key set is usable. It is empty.")
+    #expect(JWKSetError.malformed.description == "\(JWKSetError.malformed.explanation)")
   }
 
   // MARK: - Duplicates

@@ -141,6 +141,31 @@ import Token
     #expect(second.keys.contains { $0.uses.lastGood == nil })
   }
 
+  @Test func `a token without kid is judged by the only key for its alg, where the issuer is not Cloudflare`() throws {
+    let signer = try #require(Fixture.signers[.rs256])
+    let curve = try #require(Fixture.signers[.es256])
+    let second = try SigningKey.generate(.rs256)
+    func token(_ issuer: String, extra: String = "") throws -> [UInt8] {
+      let claims =
+        "{\"iss\":\"\(issuer)\",\"aud\":\"\(Fixture.audience)\",\"exp\":\(Fixture.now + 60),"
+        + "\"iat\":\(Fixture.now),\"email\":\"a@b\"\(extra)}"
+      return try StandInIssuer.sign(
+        header: Array("{\"alg\":\"RS256\"}".utf8), payload: Array(claims.utf8), key: signer)
+    }
+    let dense = ",\"x\":[" + String(repeating: "1,", count: 1000) + "1]"
+    let judge = Fixture.judge(Fixture.other, algorithms: Fixture.allAlgorithms)
+    for extra in ["", dense] {
+      let good = try token(Fixture.other, extra: extra)
+      #expect(try verdict(good, keys: Fixture.keySet(of: [curve, signer]), judge: judge) == .allowed)
+      #expect(try verdict(good, keys: Fixture.keySet(of: [second]), judge: judge) == .denied(.signature))
+      #expect(try verdict(good, keys: Fixture.keySet(of: [signer, second]), judge: judge) == .denied(.malformed))
+      #expect(try verdict(good, keys: Fixture.keySet(of: [curve]), judge: judge) == .denied(.malformed))
+      #expect(try verdict(good, keys: nil, judge: judge) == .denied(.keysUnavailable))
+      let own = try Fixture.keySet(of: [signer], issuer: Fixture.cloudflare)
+      #expect(try verdict(token(Fixture.cloudflare, extra: extra), keys: own) == .denied(.malformed))
+    }
+  }
+
   @Test func `an unknown kid is denied as such`() throws {
     let team = try StandInIssuer(issuer: Fixture.cloudflare)
     #expect(try verdict(user(team), keys: Fixture.keySet(of: Fixture.team)) == .denied(.keyUnknown))

@@ -277,6 +277,40 @@ import Token
       try outcome(Self.token(Self.claims(issuer: "https://x.example")), keys: sets, judge: judge) == "at once: issuer")
   }
 
+  @Test func `a dense token without kid is by the one key that it can be by, and named keys go before nameless`() throws
+  {
+    let third = "https://third.example"
+    let judge = Judge([
+      Expectations(issuer: Array(Fixture.cloudflare.utf8)), Expectations(issuer: Array(Fixture.other.utf8)),
+      Expectations(issuer: Array(third.utf8)),
+    ])
+    let signer = try #require(Fixture.signers[.rs256])
+    let own = try Fixture.keySet(of: Fixture.team)
+    let others = try Fixture.keySet(of: [signer], algorithms: .rs256)
+    let nameless = try signer.jwk().replacing("\"kid\":\"\(signer.kid)\",", with: "")
+    let thirds = KeySet(try Fixture.read("{\"keys\":[\(nameless)]}", issuer: third), generation: 1)
+    #expect(thirds.keys[0].kid.isEmpty)
+    let header = "{\"alg\":\"RS256\"}"
+    func token(_ issuer: String, header: String = header) throws -> [UInt8] {
+      try Self.token(header: header, Self.claims(issuer: issuer), by: signer)
+    }
+    let good = "allowed jane@example.com"
+    let two = Judge(Array(judge.issuers.prefix(2)))
+    #expect(try outcome(token(Fixture.other), keys: [own, others], judge: two) == good)
+    #expect(try outcome(token(Fixture.cloudflare), keys: [own, others], judge: two) == "malformed")
+    #expect(try outcome(token(Fixture.other), keys: [own], judge: two) == "at once: keys_unavailable")
+    // Two issuers whose only key it could be: its claims tell whose it is.
+    let sets = [own, others, thirds]
+    #expect(try outcome(token(Fixture.other), keys: sets, judge: judge) == good)
+    #expect(try outcome(token(third), keys: sets, judge: judge) == good)
+    #expect(try outcome(token(Fixture.cloudflare), keys: sets, judge: judge) == "at once: malformed")
+    // The nameless key of one issuer does not make the named keys of another ambiguous.
+    #expect(try outcome(Self.token(), keys: sets, judge: judge) == good)
+    #expect(try outcome(token(third, header: Self.header(kid: "any")), keys: sets, judge: judge) == good)
+    // Where a token may not leave it out.
+    #expect(try outcome(Self.token(header: header)) == "at once: malformed")
+  }
+
   @Test func `a set of no issuer of ours gives no key to a dense token`() throws {
     let foreign = try Fixture.keySet(of: Fixture.team.keys, issuer: Fixture.other, algorithms: .rs256)
     #expect(try outcome(Self.token(), keys: [foreign]) == "at once: keys_unavailable")

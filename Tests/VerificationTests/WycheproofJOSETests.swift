@@ -18,12 +18,14 @@ import Token
     let parts = jws.split(separator: UInt8(ascii: "."), maxSplits: 3, omittingEmptySubsequences: false)
     guard parts.count == 3 else { return false }
     let stand = Array(parts[0]) + Array(".e30.".utf8) + Array(parts[2])
-    if reader.read(stand.span) != nil { return false }
+    if reader.read(stand.span) != nil || reader.checkHeader(Self.rules) != nil { return false }
     let payload = Array(parts[1])
     var decoded = [UInt8](repeating: 0, count: payload.count)
     var buffer = decoded.mutableSpan
     if Base64URL.decode(payload.span, in: 0..<payload.count, to: &buffer) == nil { return false }
-    guard let place = reader.withKeyIdentifier({ keys.index(of: $0) }) else { return false }
+    let named = reader.hasKeyIdentifier ? reader.withKeyIdentifier { keys.index(of: $0) } : nil
+    let place = reader.hasKeyIdentifier ? named : keys.index(ofOnlyKeyFor: reader.algorithms)
+    guard let place else { return false }
     let key = keys.keys[place]
     guard reader.algorithms.contains(key.algorithm) else { return false }
     let input = Array(jws[..<(parts[0].count + 1 + parts[1].count)])
@@ -31,6 +33,8 @@ import Token
       verifier.verify(signingInput: input.span, signature: signature, key: key)
     }
   }
+
+  private static let rules = Expectations(issuer: Array(Fixture.other.utf8), algorithms: Fixture.allAlgorithms)
 
   private func keySet(_ object: Any?) throws -> KeySet? {
     guard let object else { return nil }

@@ -1,10 +1,14 @@
 // The program's command and its subcommands. What each does is in its own file.
 
 import ArgumentParser
+import EventLoops
+import HTTPFetch
+import HTTPServing
+import POSIX
 import Settings
 
-// `main` is ArgumentParser's own, one call: a closure that is written in a `main` of ours would inherit the main
-// actor and end the process on any other thread.
+// `main` is calls alone: a closure that is written in it would inherit the main actor and end the process on any other
+// thread.
 @main
 struct AccessGateway: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -27,6 +31,11 @@ struct AccessGateway: ParsableCommand {
       IssuerCommand.self, DemoCommand.self,
     ],
     defaultSubcommand: ServeCommand.self)
+
+  static func main() {
+    SignalSource.ignoreBrokenPipes()
+    main(nil)
+  }
 }
 
 /// What `--version` prints, and the version in the metrics.

@@ -31,7 +31,8 @@ struct Explain {
       return 1
     }
     var explain = Explain(
-      token: trimmed(bytes), audience: Array(audience.utf8), now: nowSeconds.map(Double.init) ?? Clock.wallSeconds,
+      token: PastedToken.token(in: bytes), audience: Array(audience.utf8),
+      now: nowSeconds.map(Double.init) ?? Clock.wallSeconds,
       settings: settings, judge: Judge(settings.issuers.map { Expectations($0) }), issuer: settings.issuers[0])
     return explain.run()
   }
@@ -75,10 +76,20 @@ struct Explain {
       note("keys", nil, "\(keys.count) usable from \(issuer.keysLocation)")
     }
     let names = keys.keys.map { Printable.text($0.kid) }.joined(separator: ", ")
-    guard let key = reader.withKeyIdentifier({ keys.key($0) }) else {
-      return note("kid", .keyUnknown, "one of \(names)")
+    guard reader.hasKeyIdentifier else {
+      guard let place = keys.index(ofOnlyKeyFor: reader.algorithms) else {
+        return note("key", .malformed, "a kid, one of \(names): the set has not exactly one key for this alg")
+      }
+      return checkSignature(&reader, by: keys.keys[place])
     }
-    note("kid", nil, "a key of the set")
+    guard let key = reader.withKeyIdentifier({ keys.key($0) }) else {
+      return note("key", .keyUnknown, "kid one of \(names)")
+    }
+    checkSignature(&reader, by: key)
+  }
+
+  private mutating func checkSignature(_ reader: inout TokenReader, by key: VerificationKey) {
+    note("key", nil, "a key of the set")
     guard reader.algorithms.contains(key.algorithm) else {
       return note("key's algorithm", .algorithm, "\(key.algorithm.name), which the key is for")
     }
@@ -103,6 +114,9 @@ struct Explain {
 
   private func wants(_ check: Token.Check) -> String {
     switch check {
+    case .keyIdentifier: "kid, a string, which Cloudflare's tokens have"
+    case .headerType:
+      "typ, where present, one of \(issuer.tokenTypes.joined(separator: ", ")), application/ before it or not"
     case .algorithm: "alg one of the issuer's (\(issuer.algorithms.map(\.rawValue).joined(separator: ", ")))"
     case .issuer: "iss \"\(issuer.issuer)\", byte for byte"
     case .audience: "aud \"\(Printable.text(audience))\", or an array of strings that holds it"
@@ -130,12 +144,6 @@ struct Explain {
       return print("\(name): no strict base64url")
     }
     print("\(name): \(Printable.text(decoded[..<count]))")
-  }
-
-  /// White space around a pasted token is the terminal's, not the token's.
-  private static func trimmed(_ bytes: [UInt8]) -> [UInt8] {
-    let isSpace: (UInt8) -> Bool = { $0 == 0x20 || (9...13).contains($0) }
-    return Array(bytes.drop(while: isSpace).reversed().drop(while: isSpace).reversed())
   }
 
   private static func standardInput() -> [UInt8]? {

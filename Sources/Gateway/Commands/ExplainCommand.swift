@@ -10,7 +10,11 @@ struct ExplainCommand: ParsableCommand {
     commandName: "explain", abstract: "Say what the gateway makes of a token, check by check.",
     discussion: "Exit code 0: it would be allowed; 1: denied. The token's signature part is never printed.")
 
-  @Argument(help: "The token; without it, or as -, it is read from standard input, which keeps it out of ps.")
+  @Argument(
+    help: """
+      The token, also as a pasted header or cookie line; without it, or as -, it is read from standard input, which \
+      keeps it out of ps.
+      """)
   var token: String?
 
   @Option(help: ArgumentHelp("The audience (AUD tag) of the application.", valueName: "aud"))

@@ -37,13 +37,13 @@ enum KeysPrint {
 
   /// Reads a state folder. Returns the exit code: 1 when a file in it is not usable, or it can't be read.
   static func stored(in folder: String) -> Int32 {
-    guard let names = stateFiles(in: folder) else {
+    guard let names = KeyStateFile.names(in: folder) else {
       printError("access-gateway: keys: \(SystemError("open \(folder)"))")
       return 1
     }
     var code: Int32 = 0
     var listings: [KeyListing] = []
-    for name in names.sorted() {
+    for name in names.sorted() where name.hasPrefix(KeyStateFile.prefix) {
       let file = KeyStateFile(folder: folder, name: name)
       do throws(KeyStateFault) {
         guard let bytes = try file.read() else { continue }
@@ -58,32 +58,16 @@ enum KeysPrint {
   }
 
   private static func listing(_ state: KeyState) throws(KeyStateFault) -> KeyListing {
-    // Under whatever settings it was fetched: nothing is verified by these keys. A key without alg is only known where
-    // the issuer has one algorithm that fits, which is RS256 unless somebody said otherwise.
-    let issuer = Array(state.issuer.utf8)
-    let readings = [AlgorithmSet(SignatureName.allCases), .rs256].compactMap { algorithms in
-      try? JWKSet.read(state.set.span, issuer: issuer, algorithms: algorithms)
-    }
-    guard let set = readings.max(by: { $0.keys.count < $1.keys.count }) else {
-      throw .set("no key of the set is usable")
+    // Under whatever settings it was fetched: nothing is verified by these keys.
+    let set: JWKSet
+    do throws(JWKSetError) {
+      set = try JWKSet.read(
+        state.set.span, issuer: Array(state.issuer.utf8), preferring: Algorithm.inOrder(SignatureName.allCases))
+    } catch {
+      throw .set(error.description)
     }
     return KeyListing(
       issuer: Printable.text(state.issuer.utf8), source: Printable.text(state.source.utf8), fetchedAt: state.fetchedAt,
       keys: set.keys.map { KeyListing.Row($0, firstSeen: state.seen, isServing: false) })
-  }
-
-  /// The names of the state files in a folder; nil when it can't be read.
-  private static func stateFiles(in folder: String) -> [String]? {
-    // Safe: the stream is this function's own and closed at its end; an entry is copied before the next is read.
-    guard let stream = unsafe opendir(folder) else { return nil }
-    defer { unsafe closedir(stream) }
-    var names: [String] = []
-    while let entry = unsafe readdir(stream) {
-      let name = unsafe withUnsafeBytes(of: &entry.pointee.d_name) { bytes in
-        unsafe String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
-      }
-      if name.hasPrefix(KeyStateFile.prefix) { names.append(name) }
-    }
-    return names
   }
 }

@@ -1,6 +1,7 @@
 // A flag for each setting of the table. Only text is taken here; the table reads it.
 
 import ArgumentParser
+import HTTPFetch
 import POSIX
 import Settings
 
@@ -10,7 +11,9 @@ struct SettingsFlags: ParsableArguments {
   @Option(name: flag(.issuer), help: help(.issuer)) var issuer: String?
   @Option(name: flag(.keysURL), help: help(.keysURL)) var keysURL: String?
   @Option(name: flag(.algorithms), help: help(.algorithms)) var algorithms: String?
+  @Option(name: flag(.tokenTypes), help: help(.tokenTypes)) var tokenTypes: String?
   @Option(name: flag(.caFile), help: help(.caFile)) var caFile: String?
+  @Option(name: flag(.allowHTTPKeys), help: help(.allowHTTPKeys)) var allowHTTPKeys: String?
   @Option(name: flag(.listen), help: help(.listen)) var listen: String?
   @Option(name: flag(.admin), help: help(.admin)) var admin: String?
   @Option(name: flag(.socketMode), help: help(.socketMode)) var socketMode: String?
@@ -48,7 +51,9 @@ struct SettingsFlags: ParsableArguments {
     case .issuer: issuer
     case .keysURL: keysURL
     case .algorithms: algorithms
+    case .tokenTypes: tokenTypes
     case .caFile: caFile
+    case .allowHTTPKeys: allowHTTPKeys
     case .listen: listen
     case .admin: admin
     case .socketMode: socketMode
@@ -73,13 +78,22 @@ struct SettingsFlags: ParsableArguments {
     }
   }
 
-  /// Reads all settings from flags and environment; a mistake ends the command with its one line and 78.
+  /// Reads all settings from flags and environment; a mistake ends the command with its one line and 78. So does a
+  /// `ca_file` that holds no certificates: every fetch of keys would fail by it.
   ///
   /// - Parameter overrides: texts by setting name that win over the flags.
   func resolved(overrides: [String: String] = [:]) throws -> ResolvedSettings {
+    let flags = given.merging(overrides) { $1 }
+    let environment = processEnvironment()
     do throws(SettingsError) {
-      return try SettingsTable.resolve(
-        flags: given.merging(overrides) { $1 }, environment: processEnvironment(), surroundings: processSurroundings())
+      let resolved = try SettingsTable.resolve(
+        flags: flags, environment: environment, surroundings: processSurroundings())
+      if let path = resolved.settings.caFile, let fault = TrustedCertificates.fault(inFile: path) {
+        throw SettingsTable.mistake(
+          in: .caFile, allowed: "a file of PEM certificates, and system; \(fault)", flags: flags,
+          environment: environment)
+      }
+      return resolved
     } catch {
       throw Failure.configuration(error)
     }

@@ -249,6 +249,6 @@ extension Expectations {
       }
     self.init(
       issuer: Array(settings.issuer.utf8), algorithms: AlgorithmSet(settings.algorithms),
-      leeway: settings.leewaySeconds, require: require)
+      tokenTypes: settings.tokenTypes.compactMap { TokenType($0) }, leeway: settings.leewaySeconds, require: require)
   }
 }
