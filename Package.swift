@@ -60,7 +60,8 @@ let package = Package(
       swiftSettings: strict),
     .testTarget(name: "SettingsTests", dependencies: ["Settings"], swiftSettings: strict),
     .testTarget(
-      name: "EventHTTPTests", dependencies: ["EventHTTP", "CEvent"], cSettings: [gnuSource], swiftSettings: strict),
+      name: "EventHTTPTests", dependencies: ["EventHTTP", "CEvent", "Locking"], cSettings: [gnuSource],
+      swiftSettings: strict),
     .testTarget(
       name: "VerificationPoolTests", dependencies: ["VerificationPool", "Verification", "Token", "Issuer"],
       cSettings: [gnuSource], swiftSettings: strict),

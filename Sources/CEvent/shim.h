@@ -3,6 +3,7 @@
 #pragma once
 #include <sys/select.h>
 
+#include <malloc.h>
 #include <sys/eventfd.h>
 #include <sys/signalfd.h>
 

@@ -24,7 +24,8 @@ public struct SystemError: Error, CustomStringConvertible, Sendable {
 
 /// An event loop: one `event_base`, used by one thread only (libevent's locks are off).
 ///
-/// Other threads reach it by a `WakeUp` and a `Mailbox`, by nothing else.
+/// Other threads reach it by a `WakeUp` and a `Mailbox`, by nothing else. Whatever holds an event, a bufferevent or an
+/// evhttp of a loop holds the loop too: freeing one of them reads the `event_base`.
 @safe public final class EventLoop {
   let base: OpaquePointer
   /// CLOCK_MONOTONIC_COARSE in milliseconds would do for deadlines; kept as a function so that none is ever stale.
@@ -82,10 +83,13 @@ public enum Clock {
 /// A one-shot timer or a deferred call on a loop. Thread: the loop's.
 @safe public final class LoopTimer {
   private var event: OpaquePointer?
+  /// `event_free` reads the `event_base`, so whoever holds an event keeps its loop, whatever order its owner goes in.
+  private let loop: EventLoop
   private let action: () -> Void
 
   /// - Parameter action: runs on the loop's thread. Capture weakly or unowned what owns the timer.
   public init(on loop: EventLoop, _ action: @escaping () -> Void) {
+    self.loop = loop
     self.action = action
     unsafe event = unsafe event_new(
       loop.base, -1, 0,
@@ -115,9 +119,12 @@ public enum Clock {
 /// Runs a callback while a descriptor is readable or writable. Thread: the loop's. Does not own the descriptor.
 @safe final class DescriptorWatch {
   private var event: OpaquePointer?
+  /// As in `LoopTimer`.
+  private let loop: EventLoop
   private let action: () -> Void
 
   init(_ descriptor: Int32, for what: Int32, on loop: EventLoop, _ action: @escaping () -> Void) {
+    self.loop = loop
     self.action = action
     unsafe event = unsafe event_new(
       loop.base, descriptor, Int16(what | EV_PERSIST),

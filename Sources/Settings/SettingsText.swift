@@ -11,6 +11,7 @@ extension GatewaySettings {
     case .algorithms: issuers.joined { $0.algorithms.map(\.rawValue).joined(separator: "+") }
     case .caFile: caFile ?? "system"
     case .listen: listen.map(\.description).joined(separator: ",")
+    case .listenShared: listenShared.rawValue
     case .admin: admin?.description ?? "off"
     case .socketMode: octalText(socketMode)
     case .socketOwner: socketOwner?.description ?? "off"
@@ -23,6 +24,7 @@ extension GatewaySettings {
     case .keysMaxAge: durationText(keysMaxAgeSeconds)
     case .eventLoops: String(eventLoops)
     case .verifyWorkers: String(verifyWorkers)
+    case .maxPartialBytes: sizeText(maxPartialBytes)
     case .maxConnections: String(maxConnections)
     case .maxHeadBytes: sizeText(maxHeadBytes)
     case .headerTimeout: durationText(headerTimeoutSeconds)

@@ -183,10 +183,12 @@ public struct FetchTarget: Equatable, Sendable {
   /// Puts TLS on the connection that now leads to the server. The proxy sees what any router on the way would.
   private func secureTunnel() {
     step = .securing
-    // The plain bufferevent closes its own descriptor when it is freed; the connection lives on in this one.
-    let descriptor = fcntl(unsafe bufferevent_getfd(bufferevent), F_DUPFD_CLOEXEC, 0)
+    // Taken from the plain bufferevent, which else would close it. Not a copy: closed in the turn of its `event_del`, the
+    // first descriptor would stay registered with epoll for as long as the copy lives (epoll_ctl comes at the turn's end).
+    let descriptor = unsafe bufferevent_getfd(bufferevent)
+    let isTaken = unsafe bufferevent_setfd(bufferevent, -1) == 0
     dropConnection()
-    guard descriptor >= 0 else { return finish(.failure(.connect(SystemError("dup").description))) }
+    guard descriptor >= 0, isTaken else { return finish(.failure(.connect("no descriptor of the proxy's connection"))) }
     do throws(FetchFailure) {
       unsafe bufferevent = try makeSecure(over: descriptor)
     } catch {

@@ -1,11 +1,21 @@
-// The program's command and its subcommands. What each does is in its own file.
+// The program's start, its command and its subcommands. What each does is in its own file.
 
 import ArgumentParser
+import EventHTTP
 import Settings
 
-// `main` is ArgumentParser's own, one call: a closure that is written in a `main` of ours would inherit the main
-// actor and end the process on any other thread.
+// No closure may be written in `main`: it would inherit the main actor and end the process on any other thread.
 @main
+enum Program {
+  static func main() {
+    SignalSource.block()
+    AccessGateway.runAsProgram()
+  }
+}
+
+/// A command that takes signals by a `SignalSource`. All others end at one in the usual way.
+protocol TakesSignals: ParsableCommand {}
+
 struct AccessGateway: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "access-gateway",
@@ -27,6 +37,18 @@ struct AccessGateway: ParsableCommand {
       IssuerCommand.self, DemoCommand.self,
     ],
     defaultSubcommand: ServeCommand.self)
+
+  /// Reads the command line and runs what it asks for; ends the process where that fails, with its exit code. Signals are
+  /// blocked before, and stay so in a command that `TakesSignals`.
+  fileprivate static func runAsProgram() {
+    do {
+      var command = try parseAsRoot()
+      if !(command is any TakesSignals) { SignalSource.unblock() }
+      try command.run()
+    } catch {
+      exit(withError: error)
+    }
+  }
 }
 
 /// What `--version` prints, and the version in the metrics.

@@ -7,11 +7,10 @@ import Settings
 enum Demo {
   /// Runs until a signal ends it. Call on the main thread. Returns the exit code.
   static func run(listen: NetworkAddress, admin: NetworkAddress, issuer: NetworkAddress, audience: String) -> Int32 {
-    SignalSource.block()
     do throws(SystemError) {
       let url = try StandInServer.start(listen: issuer)
       let settings = try gatewaySettings(listen, admin, issuer: url)
-      let code = Serve.run(settings, Log(settings)) { addresses in
+      let code = Serve.run(settings, ListenOptions(), Log(settings)) { addresses in
         printCommands(issuer: url, gateway: "http://\(addresses[0])", admin: "http://\(admin)", audience)
       }
       return code
@@ -26,6 +25,8 @@ enum Demo {
   ) throws(SystemError) -> GatewaySettings {
     let flags: [SettingName: String] = [
       .issuer: issuer, .listen: listen.description, .admin: admin.description, .require: "any",
+      // Requests that another process took would be judged by other keys.
+      .listenShared: "refuse",
     ]
     let given = Dictionary(uniqueKeysWithValues: flags.map { ($0.key.rawValue, $0.value) })
     do throws(SettingsError) {

@@ -3,7 +3,7 @@
 import ArgumentParser
 import Settings
 
-struct DemoCommand: ParsableCommand {
+struct DemoCommand: TakesSignals {
   static let configuration = CommandConfiguration(
     commandName: "demo", abstract: "Run a stand-in issuer and the gateway together, and print commands to try.",
     discussion: "All on loopback; nothing is kept. Ends on Ctrl-C.")

@@ -1,10 +1,9 @@
 // `issuer`: a stand-in for a team, to try things out.
 
 import ArgumentParser
-import EventHTTP
 import Settings
 
-struct IssuerCommand: ParsableCommand {
+struct IssuerCommand: TakesSignals {
   static let configuration = CommandConfiguration(
     commandName: "issuer", abstract: "Run a small stand-in for a team, on loopback only.",
     discussion: """
@@ -18,7 +17,6 @@ struct IssuerCommand: ParsableCommand {
   func validate() throws { _ = try loopback(listen, "--listen") }
 
   func run() throws {
-    SignalSource.block()
     try finish(StandInServer.run(listen: try loopback(listen, "--listen")))
   }
 }

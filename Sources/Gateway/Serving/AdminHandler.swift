@@ -73,7 +73,7 @@ final class AdminHandler: RequestHandler {
     return equals(target.extracting(0..<end), path)
   }
 
-  func refused(_ refusal: Refusal) {}
+  func refused(_ refusal: Refusal, _ bytes: Span<UInt8>) {}
   func connectionOpened() {}
   func connectionClosed() {}
   func acceptFailed(_ error: SystemError) {
@@ -98,10 +98,12 @@ struct IssuerReadiness {
 /// Whether requests can be decided, and if not, what is missing: `/readyz` and the log say it in the same words.
 struct Readiness {
   var issuers: [IssuerReadiness]
+  /// Every loop accepts connections.
+  var isAccepting: Bool
   var isDraining: Bool
 
-  /// Every issuer has a usable key set, and new requests are welcome.
-  var isReady: Bool { !issuers.isEmpty && issuers.allSatisfy { $0.keys > 0 } && !isDraining }
+  /// Every issuer has a usable key set, and every listener accepts connections.
+  var isReady: Bool { !issuers.isEmpty && issuers.allSatisfy { $0.keys > 0 } && isAccepting && !isDraining }
 
   /// One line of JSON.
   var json: [UInt8] {
@@ -109,7 +111,11 @@ struct Readiness {
     for state in issuers where state.keys == 0 {
       missing.append("keys of \(state.issuer)" + (state.lastFailure.map { ": \($0)" } ?? ""))
     }
-    if isDraining { missing.append("the process is draining") }
+    if isDraining {
+      missing.append("the process is draining")
+    } else if !isAccepting {
+      missing.append("connections are not accepted yet")
+    }
     let list = missing.map(Self.quoted).joined(separator: ",")
     let states = issuers.map { state in
       let failure = state.lastFailure.map(Self.quoted) ?? "null"

@@ -31,6 +31,7 @@ final class ForwardAuth: RequestHandler {
   private let counters: LoopCounters
   private let shared: SharedCounters
   private let denials: DenialLog
+  private let mistakes: MistakeLog
 
   private var keys: [KeySet] = []
   private var memory: Memory
@@ -48,6 +49,7 @@ final class ForwardAuth: RequestHandler {
     shared = parts.shared
     self.counters = counters
     denials = DenialLog(parts.log)
+    mistakes = MistakeLog(parts.log, maxHeadBytes: parts.settings.maxHeadBytes)
     memory = Memory(cache: TokenCache(limit: parts.settings.tokenCacheBytes / parts.settings.eventLoops))
     waiting = WaitingRequests(cells: ServingParts.poolCells)
     finished.reserveCapacity(ServingParts.poolCells)
@@ -67,9 +69,7 @@ final class ForwardAuth: RequestHandler {
     _ head: borrowing RequestHead, _ bytes: Span<UInt8>, arrival: UInt64, exchange: Exchange, into reply: inout Reply
   ) -> Decision {
     guard let audience = audience(inTarget: head.target, of: bytes) else {
-      counters.countNotFound()
-      replies.writeNotFound(to: &reply)
-      return .reply
+      return answerOther(head, bytes, &reply)
     }
     let token: Range<Int>
     switch assertion(head, bytes) {
@@ -82,6 +82,18 @@ final class ForwardAuth: RequestHandler {
       return deny(.tooLarge, audience, head, bytes, arrival, &reply)
     }
     return answer(head, bytes, audience, token, arrival, exchange, &memory, &reply)
+  }
+
+  /// A target that asks about no audience: a probe, or a mistake in a proxy's address.
+  private func answerOther(_ head: borrowing RequestHead, _ bytes: Span<UInt8>, _ reply: inout Reply) -> Decision {
+    if let probe = Probe(head, bytes) {
+      ReplyTexts.writeProbe(isGood: probe == .live || shared.isReady, to: &reply)
+    } else {
+      counters.countNotFound()
+      mistakes.notFound(bytes.extracting(head.target))
+      replies.writeNotFound(to: &reply)
+    }
+    return .reply
   }
 
   private func answer(
@@ -248,7 +260,10 @@ final class ForwardAuth: RequestHandler {
 
   // MARK: - What the gate tells
 
-  func refused(_ refusal: Refusal) { counters.countRefusedHead(refusal: Int(refusal.rawValue)) }
+  func refused(_ refusal: Refusal, _ bytes: Span<UInt8>) {
+    counters.countRefusedHead(refusal: Int(refusal.rawValue))
+    mistakes.refused(refusal, bytes)
+  }
   func connectionOpened() { counters.countConnectionAccepted() }
   func connectionClosed() { counters.countConnectionClosed() }
   func acceptFailed(_ error: SystemError) { denials.acceptFailed(error) }

@@ -5,7 +5,7 @@ import Issuer
 import Settings
 
 enum StandInServer {
-  /// Runs until a signal ends it. Call on the main thread, with `SignalSource.block` called. Returns the exit code.
+  /// Runs until a signal ends it. Call on the main thread. Returns the exit code.
   ///
   /// - Parameter listen: a loopback TCP address.
   static func run(listen: NetworkAddress) -> Int32 {
