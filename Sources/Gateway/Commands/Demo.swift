@@ -3,10 +3,13 @@
 import EventHTTP
 import Telemetry
 import Settings
+import Verification
 
 enum Demo {
   /// Runs until a signal ends it. Call on the main thread. Returns the exit code.
   static func run(listen: NetworkAddress, admin: NetworkAddress, issuer: NetworkAddress, audience: String) -> Int32 {
+    // Before the stand-in's thread makes its keys: an end of the process would take OpenSSL from under it.
+    OpenSSLLibrary.keepThroughExit()
     do throws(SystemError) {
       let url = try StandInServer.start(listen: issuer)
       let settings = try gatewaySettings(listen, admin, issuer: url)
