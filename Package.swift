@@ -43,7 +43,8 @@ let package = Package(
     // The ground floor: C, the operating system, and what is pure.
     .systemLibrary(name: "CEvent", pkgConfig: "libevent_openssl", providers: [.apt(["libevent-dev"])]),
     .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
-    room("POSIX"),
+    .systemLibrary(name: "CLinux"),
+    room("POSIX", ["CLinux"]),
     room("HTTPSyntax"),
     room("Token"),
 

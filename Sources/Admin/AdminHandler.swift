@@ -74,7 +74,7 @@ package final class AdminHandler: RequestHandler {
     return equals(target.extracting(0..<end), path)
   }
 
-  package func refused(_ refusal: Refusal) {}
+  package func refused(_ refusal: Refusal, _ bytes: Span<UInt8>) {}
   package func connectionOpened() {}
   package func connectionClosed() {}
   package func acceptFailed(_ error: SystemError) {
@@ -86,15 +86,18 @@ package final class AdminHandler: RequestHandler {
 /// Whether requests can be decided, and if not, what is missing: `/readyz` and the log say it in the same words.
 package struct Readiness {
   package var issuers: [IssuerReadiness]
+  /// Every loop accepts connections.
+  package var isAccepting: Bool
   package var isDraining: Bool
 
-  package init(issuers: [IssuerReadiness], isDraining: Bool) {
+  package init(issuers: [IssuerReadiness], isAccepting: Bool, isDraining: Bool) {
     self.issuers = issuers
+    self.isAccepting = isAccepting
     self.isDraining = isDraining
   }
 
-  /// Every issuer has a usable key set, and new requests are welcome.
-  package var isReady: Bool { !issuers.isEmpty && issuers.allSatisfy { $0.keys > 0 } && !isDraining }
+  /// Every issuer has a usable key set, and every listener accepts connections.
+  package var isReady: Bool { !issuers.isEmpty && issuers.allSatisfy { $0.keys > 0 } && isAccepting && !isDraining }
 
   /// One line of JSON.
   package var json: [UInt8] {
@@ -102,7 +105,11 @@ package struct Readiness {
     for state in issuers where state.keys == 0 {
       missing.append("keys of \(state.issuer)" + (state.lastFailure.map { ": \($0)" } ?? ""))
     }
-    if isDraining { missing.append("the process is draining") }
+    if isDraining {
+      missing.append("the process is draining")
+    } else if !isAccepting {
+      missing.append("connections are not accepted yet")
+    }
     let list = missing.map(Self.quoted).joined(separator: ",")
     let states = issuers.map { state in
       let failure = state.lastFailure.map(Self.quoted) ?? "null"

@@ -107,7 +107,7 @@ final class StandInHandler: RequestHandler {
     String(decoding: range.map { bytes[$0] }, as: UTF8.self)
   }
 
-  func refused(_ refusal: Refusal) {}
+  func refused(_ refusal: Refusal, _ bytes: Span<UInt8>) {}
   func connectionOpened() {}
   func connectionClosed() {}
   func acceptFailed(_ error: SystemError) { printError("access-gateway: issuer: \(error)") }

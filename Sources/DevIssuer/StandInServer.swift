@@ -5,7 +5,7 @@ import HTTPServing
 import POSIX
 
 package enum StandInServer {
-  /// Runs until a signal ends it. Call on the main thread, with `SignalSource.block` called. Returns the exit code.
+  /// Runs until a signal ends it. Call on the main thread. Returns the exit code.
   ///
   /// - Parameter listen: a loopback TCP address.
   package static func run(listen: ListenAddress) -> Int32 {

@@ -7,7 +7,8 @@ import POSIX
 
 /// An event loop: one `event_base`, used by one thread only (libevent's locks are off).
 ///
-/// Other threads reach it by a `WakeUp` and a `Mailbox`, by nothing else.
+/// Other threads reach it by a `WakeUp` and a `Mailbox`, by nothing else. Whatever holds an event, a bufferevent or an
+/// evhttp of a loop holds the loop too: freeing one of them reads the `event_base`.
 @safe public final class EventLoop {
   package let base: OpaquePointer
   /// CLOCK_MONOTONIC_COARSE in milliseconds would do for deadlines; kept as a function so that none is ever stale.
@@ -38,10 +39,13 @@ import POSIX
 /// A one-shot timer or a deferred call on a loop. Thread: the loop's.
 @safe public final class LoopTimer {
   private var event: OpaquePointer?
+  /// `event_free` reads the `event_base`, so whoever holds an event keeps its loop, whatever order its owner goes in.
+  private let loop: EventLoop
   private let action: () -> Void
 
   /// - Parameter action: runs on the loop's thread. Capture weakly or unowned what owns the timer.
   public init(on loop: EventLoop, _ action: @escaping () -> Void) {
+    self.loop = loop
     self.action = action
     unsafe event = unsafe event_new(
       loop.base, -1, 0,
@@ -71,9 +75,12 @@ import POSIX
 /// Runs a callback while a descriptor is readable or writable. Thread: the loop's. Does not own the descriptor.
 @safe package final class DescriptorWatch {
   private var event: OpaquePointer?
+  /// As in `LoopTimer`.
+  private let loop: EventLoop
   private let action: () -> Void
 
   package init(_ descriptor: Int32, for what: Int32, on loop: EventLoop, _ action: @escaping () -> Void) {
+    self.loop = loop
     self.action = action
     unsafe event = unsafe event_new(
       loop.base, descriptor, Int16(what | EV_PERSIST),

@@ -11,7 +11,7 @@ public enum ProcessSignal: Int32, CaseIterable, Sendable {
   case hangUp = 1
 }
 
-/// Delivers signals to a loop. Call `block` on the main thread before any other thread starts, so that all inherit it.
+/// Delivers signals to a loop. `block` must have been called on the main thread before any other started: all inherit it.
 public final class SignalSource {
   private let descriptor: Int32
   private var watch: DescriptorWatch?
@@ -23,14 +23,19 @@ public final class SignalSource {
     return set
   }
 
-  /// Ignores SIGPIPE for the process, which would end it when a peer has closed. Call first of all.
-  public static func ignoreBrokenPipes() { _ = signal(SIGPIPE, SIG_IGN) }
-
-  /// Blocks the handled signals for this thread and those that it starts, and ignores SIGPIPE for the process.
+  /// Blocks the handled signals for this thread and those that it starts, and ignores SIGPIPE for the process. First of all
+  /// in the program: a signal that comes before would kill a process that is about to serve.
   public static func block() {
     var set = handled
     unsafe pthread_sigmask(SIG_BLOCK, &set, nil)
-    ignoreBrokenPipes()
+    _ = signal(SIGPIPE, SIG_IGN)
+  }
+
+  /// Lets the handled signals act in their usual way again, for a program that has no `SignalSource` after all. One that
+  /// has come meanwhile ends the process in this call. SIGPIPE stays ignored.
+  public static func unblock() {
+    var set = handled
+    unsafe pthread_sigmask(SIG_UNBLOCK, &set, nil)
   }
 
   /// - Parameter receive: runs on the loop's thread.

@@ -32,6 +32,7 @@ package final class ForwardAuthHandler: RequestHandler {
   private let counters: LoopCounters
   private let shared: SharedCounters
   private let denials: DenialLog
+  private let mistakes: MistakeLog
 
   private var keys: [KeySet] = []
   private var memory: Memory
@@ -49,6 +50,7 @@ package final class ForwardAuthHandler: RequestHandler {
     shared = parts.shared
     self.counters = counters
     denials = DenialLog(parts.log)
+    mistakes = MistakeLog(parts.log, maxHeadBytes: parts.maxHeadBytes)
     memory = Memory(cache: TokenCache(limit: parts.tokenCacheBytes))
     waiting = WaitingRequests(cells: ServingParts.poolCells)
     finished.reserveCapacity(ServingParts.poolCells)
@@ -68,9 +70,7 @@ package final class ForwardAuthHandler: RequestHandler {
     _ head: borrowing RequestHead, _ bytes: Span<UInt8>, arrival: UInt64, exchange: Exchange, into reply: inout Reply
   ) -> Decision {
     guard let audience = audience(inTarget: head.target, of: bytes) else {
-      counters.countNotFound()
-      replies.writeNotFound(to: &reply)
-      return .reply
+      return answerOther(head, bytes, &reply)
     }
     let token: Range<Int>
     switch assertion(head, bytes) {
@@ -83,6 +83,18 @@ package final class ForwardAuthHandler: RequestHandler {
       return deny(.tooLarge, audience, head, bytes, arrival, &reply)
     }
     return answer(head, bytes, audience, token, arrival, exchange, &memory, &reply)
+  }
+
+  /// A target that asks about no audience: a probe, or a mistake in a proxy's address.
+  private func answerOther(_ head: borrowing RequestHead, _ bytes: Span<UInt8>, _ reply: inout Reply) -> Decision {
+    if let probe = Probe(head, bytes) {
+      ReplyTexts.writeProbe(isGood: probe == .live || shared.isReady, to: &reply)
+    } else {
+      counters.countNotFound()
+      mistakes.notFound(bytes.extracting(head.target))
+      replies.writeNotFound(to: &reply)
+    }
+    return .reply
   }
 
   private func answer(
@@ -249,7 +261,10 @@ package final class ForwardAuthHandler: RequestHandler {
 
   // MARK: - What the gate tells
 
-  package func refused(_ refusal: Refusal) { counters.countRefusedHead(refusal: Int(refusal.rawValue)) }
+  package func refused(_ refusal: Refusal, _ bytes: Span<UInt8>) {
+    counters.countRefusedHead(refusal: Int(refusal.rawValue))
+    mistakes.refused(refusal, bytes)
+  }
   package func connectionOpened() { counters.countConnectionAccepted() }
   package func connectionClosed() { counters.countConnectionClosed() }
   package func acceptFailed(_ error: SystemError) { denials.acceptFailed(error) }

@@ -5,7 +5,7 @@ import HTTPServing
 import POSIX
 import Token
 
-struct ReplyTexts {
+package struct ReplyTexts {
   private struct Text {
     var status: UInt16
     var fieldLines: [UInt8]
@@ -41,6 +41,19 @@ struct ReplyTexts {
 
   /// Writes the reply to a well-formed request for another path.
   func writeNotFound(to reply: inout Reply) { write(notFound, to: &reply) }
+
+  /// Writes the answer to a probe on a listener that is everybody's: the status alone.
+  static func writeProbe(isGood: Bool, to reply: inout Reply) {
+    reply.status = isGood ? 200 : 503
+    reply.append(fieldLines: noStore)
+  }
+
+  /// The field lines of a refusal for want of room, which the server writes itself.
+  package static func fieldLines(forWantOfRoomWith status: UInt16) -> [UInt8] {
+    Array(((status == 401 ? "WWW-Authenticate: Bearer realm=\"access-gateway\"\r\n" : "") + "Retry-After: 1\r\n").utf8)
+  }
+
+  private static let noStore = Array("Cache-Control: no-store\r\n".utf8)
 
   private func write(_ text: Text, to reply: inout Reply) {
     reply.status = text.status

@@ -21,10 +21,12 @@ package struct ServingParts: Sendable {
   package let exposesReason: Bool
   /// Bytes of remembered tokens a loop.
   package let tokenCacheBytes: Int
+  /// The bound on a head, for words about larger ones.
+  package let maxHeadBytes: Int
 
   package init(
     judge: Judge, pool: VerificationPool, bells: [UnknownKidBell], shared: SharedCounters, log: Log,
-    unavailableStatus: Int, exposesReason: Bool, tokenCacheBytes: Int
+    unavailableStatus: Int, exposesReason: Bool, tokenCacheBytes: Int, maxHeadBytes: Int
   ) {
     self.judge = judge
     self.pool = pool
@@ -34,5 +36,6 @@ package struct ServingParts: Sendable {
     self.unavailableStatus = unavailableStatus
     self.exposesReason = exposesReason
     self.tokenCacheBytes = tokenCacheBytes
+    self.maxHeadBytes = maxHeadBytes
   }
 }

@@ -182,12 +182,12 @@ public struct FetchTarget: Equatable, Sendable {
   /// way would.
   private func secure() {
     step = .securing
-    // Taken from the plain bufferevent, which closes what it has when it is freed.
+    // Taken from the plain bufferevent, which else would close it. Not a copy: closed in the turn of its `event_del`, the
+    // first descriptor would stay registered with epoll for as long as the copy lives (epoll_ctl comes at the turn's end).
     let descriptor = unsafe bufferevent_getfd(bufferevent)
-    guard descriptor >= 0, unsafe bufferevent_setfd(bufferevent, -1) == 0 else {
-      return finish(.failure(.connect("the connection is lost")))
-    }
+    let isTaken = unsafe bufferevent_setfd(bufferevent, -1) == 0
     dropConnection()
+    guard descriptor >= 0, isTaken else { return finish(.failure(.connect("no descriptor of the proxy's connection"))) }
     do throws(FetchFailure) {
       unsafe bufferevent = try makeSecure(over: descriptor)
     } catch {

@@ -41,12 +41,16 @@ import POSIX
   var unsent: [UInt8] = []
   /// Close after what is being written.
   var closesAfterReply = false
+  /// Memory of `staged` that is counted in `ConnectionBudget.staged`.
+  var countedBytes = 0
+  /// By the clock of the deadlines: since when a part of a head is staged.
+  var partialSince: Int64 = 0
+  /// It was one too many, and gets its refusal; it has no place in the bound on connections.
+  var isRefused = false
   /// Bytes thrown away since the write side was shut.
   var swallowed = 0
   /// The gate's own event on the socket; libevent's read nothing.
   var reading: OpaquePointer?
-  /// The last read held more than one head: what comes next waits for a turn (`HTTPServer.takeTurn`).
-  var isPipelining = false
   /// The client has closed its side.
   var hasEnded = false
   /// Watches the descriptor while a reply is stuck.
@@ -63,6 +67,7 @@ import POSIX
   fileprivate var deadlineLinks = ConnectionLinks()
   fileprivate var silentLinks = ConnectionLinks()
   fileprivate var turnLinks = ConnectionLinks()
+  fileprivate var partialLinks = ConnectionLinks()
 
   init(server: HTTPServer, bufferevent: OpaquePointer) {
     unsafe self.server = Unmanaged.passUnretained(server)
@@ -79,13 +84,13 @@ import POSIX
   fileprivate func begin(_ bufferevent: OpaquePointer) {
     precondition(unsafe state == .closing && evhttpConnection == nil && reading == nil && watch == nil && exchange < 0)
     precondition(allowance == nil && !deadlineLinks.isIn && !silentLinks.isIn && !turnLinks.isIn)
-    precondition(staged.isEmpty && unsent.isEmpty)
+    precondition(staged.isEmpty && unsent.isEmpty && countedBytes == 0 && !partialLinks.isIn)
     unsafe self.bufferevent = unsafe bufferevent
     descriptor = -1
     state = .idle
     closesAfterReply = false
+    isRefused = false
     swallowed = 0
-    isPipelining = false
     hasEnded = false
   }
 }
@@ -128,6 +133,8 @@ struct SpareConnections {
 /// What a connection is given time for, each with a list of its own: a connection has one at a time, or none.
 enum Allowance: UInt8 {
   case head, idle, writing, lingering
+  /// Lingering behind the refusal of one connection too many.
+  case refused
 }
 
 /// A connection's place in one list.
@@ -145,7 +152,7 @@ protocol LinkKind {
   static subscript(_ connection: Connection) -> ConnectionLinks { get set }
 }
 
-/// The lists of the four allowances.
+/// The lists of the allowances.
 enum DeadlineLinks: LinkKind {
   static subscript(_ connection: Connection) -> ConnectionLinks {
     get { connection.deadlineLinks }
@@ -166,6 +173,14 @@ enum TurnLinks: LinkKind {
   static subscript(_ connection: Connection) -> ConnectionLinks {
     get { connection.turnLinks }
     set { connection.turnLinks = newValue }
+  }
+}
+
+/// Connections of which a part of a head is staged.
+enum PartialLinks: LinkKind {
+  static subscript(_ connection: Connection) -> ConnectionLinks {
+    get { connection.partialLinks }
+    set { connection.partialLinks = newValue }
   }
 }
 

@@ -1,5 +1,5 @@
-// One bound on connections over all loops of a process, and how a loop at the bound finds the connection that makes
-// room, on whichever loop it is. Nothing is closed here: each loop closes its own.
+// The bounds over all loops of a process, on connections and on half-received heads, and how a loop at a bound finds the
+// connection that makes room, on whichever loop it is. Nothing is closed here: each loop closes its own.
 
 import EventLoops
 import POSIX
@@ -7,24 +7,59 @@ import Synchronization
 
 /// Counts connections over all the loops of a process against one bound.
 ///
-/// At the bound the connection that has been idle for longest, over all loops, gives its place to a new one. Each loop
-/// tells the others how many idle connections it has and since when (two plain stores, no lock); a loop that needs a
+/// At the bound a connection that lingers behind its last reply, or else the one that has been idle for longest, over all
+/// loops, gives its place to a new one. Each loop tells the others how many such connections it has and since when (two plain stores, no lock); a loop that needs a
 /// place of another's claims it there and wakes that loop. The new connection is served meanwhile, so for a turn of a
 /// loop there may be one connection more than the bound for each claim. A claim that finds nobody idle any more is
 /// paid by the next connection that becomes idle there.
 public final class ConnectionBudget: Sendable {
   public let limit: Int
+  /// Bytes of half-received heads.
+  public let partialLimit: Int
   private let open = Atomic<Int>(0)
+  private let turnedAway = Atomic<Int>(0)
+  private let staged = Atomic<Int>(0)
+  private let stagedPeak = Atomic<Int>(0)
   private let ledgers = Locked<[IdleLedger]>([])
 
-  /// - Parameter limit: at least 1.
-  public init(limit: Int) { self.limit = limit }
+  /// - Parameters:
+  ///   - limit: connections, at least 1.
+  ///   - partialLimit: bytes that are kept of heads that have not ended; beyond them the connection that has waited for
+  ///     the rest of its head for longest, on any loop, is refused.
+  public init(limit: Int, partialLimit: Int = 64 << 20) {
+    self.limit = limit
+    self.partialLimit = partialLimit
+  }
 
   /// Counts one in; false: that is one too many (it is counted all the same, `leave` takes it out).
   func enter() -> Bool { open.add(1, ordering: .relaxed).newValue <= limit }
   func leave() { open.subtract(1, ordering: .relaxed) }
   /// How many are open beyond the bound; 0 or less where there is room.
   var excess: Int { open.load(ordering: .relaxed) - limit }
+
+  /// Takes one out that is refused; it lingers beside the bound until `refusedLeaves`.
+  func refuse() {
+    leave()
+    turnedAway.add(1, ordering: .relaxed)
+  }
+  func refusedLeaves() { turnedAway.subtract(1, ordering: .relaxed) }
+  var refused: Int { turnedAway.load(ordering: .relaxed) }
+
+  /// Memory for half-received heads has grown by `bytes`, or shrunk where they are negative.
+  func countStaged(_ bytes: Int) {
+    let now = staged.add(bytes, ordering: .relaxed).newValue
+    // Of two loops that raise it at once one may be forgotten: it is for a decision that needs no exactness.
+    if now > stagedPeak.load(ordering: .relaxed) { stagedPeak.store(now, ordering: .relaxed) }
+  }
+
+  /// Bytes beyond the bound on half-received heads; 0 or less where there is room.
+  var stagedExcess: Int { staged.load(ordering: .relaxed) - partialLimit }
+
+  /// Bytes of half-received heads that have gone since the last call, at most: memory that the allocator may still keep.
+  public func takeStagedFall() -> Int {
+    let now = staged.load(ordering: .relaxed)
+    return stagedPeak.exchange(now, ordering: .relaxed) - now
+  }
 
   /// Each loop's server joins once, before it accepts.
   func join(_ ledger: IdleLedger) { ledgers.withLock { $0.append(ledger) } }
@@ -45,6 +80,22 @@ public final class ConnectionBudget: Sendable {
       return found
     }
   }
+
+  /// Whose connection has waited for the rest of its head for longest; nil when no loop has such a one.
+  func longestPartial() -> IdleLedger? {
+    ledgers.withLock { ledgers in
+      var found: IdleLedger?
+      var since = Int64.max
+      for ledger in ledgers {
+        let its = ledger.partialSince.load(ordering: .relaxed)
+        if its < since {
+          found = ledger
+          since = its
+        }
+      }
+      return found
+    }
+  }
 }
 
 /// What one loop tells the others of its idle connections. Written by its owner, but for `claimed`.
@@ -52,6 +103,8 @@ final class IdleLedger: Sendable {
   private let count = Atomic<Int>(0)
   /// `Clock.monotonicMilliseconds` since which the longest idle one is idle.
   let since = Atomic<Int64>(.max)
+  /// The same for the connection that has waited for the rest of its head for longest.
+  let partialSince = Atomic<Int64>(.max)
   private let claimed = Atomic<Int>(0)
   let wakeUp: WakeUp
 

@@ -9,6 +9,7 @@ import POSIX
   let idle = ConnectionList<DeadlineLinks>()
   let writing = ConnectionList<DeadlineLinks>()
   let lingering = ConnectionList<DeadlineLinks>()
+  let refused = ConnectionList<DeadlineLinks>()
   private let limits: ServerLimits
   private let loop: EventLoop
   /// Called when the time of a connection is over; it must take the connection out of its list by `move`.
@@ -43,16 +44,17 @@ import POSIX
     case .idle: idle
     case .writing: writing
     case .lingering: lingering
+    case .refused: refused
     }
   }
 
   /// In milliseconds.
-  private func time(of allowance: Allowance) -> Int64 {
+  func time(of allowance: Allowance) -> Int64 {
     switch allowance {
     case .head: limits.headTimeout
     case .idle: limits.idleTimeout
     case .writing: limits.writeTimeout
-    case .lingering: limits.lingerTimeout
+    case .lingering, .refused: limits.lingerTimeout
     }
   }
 
@@ -66,7 +68,7 @@ import POSIX
   private func expire() {
     let now = loop.now
     var left = limits.expiriesATurn
-    for list in [awaitingHead, idle, writing, lingering] {
+    for list in [awaitingHead, idle, writing, lingering, refused] {
       while left > 0, let connection = list.first, connection.deadline <= now {
         left -= 1
         onEnd?(connection)
@@ -79,7 +81,7 @@ import POSIX
       return
     }
     due = .max
-    let next = [awaitingHead, idle, writing, lingering].compactMap { $0.first?.deadline }.min()
+    let next = [awaitingHead, idle, writing, lingering, refused].compactMap { $0.first?.deadline }.min()
     if let next { schedule(at: next) }
   }
 }

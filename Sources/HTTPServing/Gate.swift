@@ -51,7 +51,7 @@ extension HTTPServer {
       loop.base, connection.descriptor, Int16(EV_READ | EV_PERSIST),
       { _, _, context in
         unsafe Unmanaged<Connection>.fromOpaque(context!)._withUnsafeGuaranteedRef { connection in
-          connection.withServer { $0.readable(connection) }
+          connection.withServer { $0.read(connection) }
         }
       }, Unmanaged.passUnretained(connection).toOpaque())
     resumeReading(connection)
@@ -70,16 +70,7 @@ extension HTTPServer {
   }
 
   /// The socket has bytes, has ended, or has failed.
-  private func readable(_ connection: Connection) {
-    if connection.isPipelining, connection.state == .idle || connection.state == .partial {
-      awaitTurn(connection)
-    } else {
-      read(connection, share: 1)
-    }
-  }
-
-  /// - Parameter share: how many heads may be answered now.
-  private func read(_ connection: Connection, share: Int) {
+  private func read(_ connection: Connection) {
     let count = unsafe recv(connection.descriptor, input.baseAddress, input.count, 0)
     guard count > 0 else {
       if count < 0 && (errno == EAGAIN || errno == EINTR) { return }
@@ -90,14 +81,19 @@ extension HTTPServer {
     isSilentNoMore(connection)
     switch connection.state {
     case .idle:
-      let consumed = answerHeads(connection, bytes, share: share, sendsAtOnce: share > 1, &scratch)
-      if consumed < count { stage(connection, bytes.extracting(consumed..<count)) }
+      let consumed = answerHeads(connection, bytes, share: 1, sendsAtOnce: false, &scratch)
+      if consumed < count {
+        stage(connection, bytes.extracting(consumed..<count))
+        accountForStaged(connection)
+      }
       handInStub(connection)
     case .partial:
       connection.staged.append(copying: bytes)
-      answerStaged(connection, share: share)
+      answerStaged(connection)
+      accountForStaged(connection)
     case .yielding, .waiting, .replying:
       connection.staged.append(copying: bytes)
+      accountForStaged(connection)
       // A client that goes on sending while its reply is on the way waits in the kernel from here on.
       if connection.staged.count > limits.head.maxHeadBytes { pauseReading(connection) }
     case .lingering:
@@ -143,15 +139,11 @@ extension HTTPServer {
   func takeTurn() {
     guard let connection = turns.first else { return }
     turns.remove(connection)
-    connection.isPipelining = false
     resumeReading(connection)
-    if connection.state == .yielding {
-      connection.state = .idle
-      answerWhatIsStaged(connection, share: limits.headsATurn)
-      closeIfEnded(connection)
-    } else {
-      read(connection, share: limits.headsATurn)
-    }
+    connection.state = .idle
+    answerWhatIsStaged(connection, share: limits.headsATurn)
+    accountForStaged(connection)
+    closeIfEnded(connection)
     if turns.count > 0 { nextTurn?.schedule(afterMilliseconds: 0) }
   }
 
@@ -180,8 +172,8 @@ extension HTTPServer {
         flush(connection, &scratch, from: start)
         return done
       case .refused(let refusal):
-        handler.refused(refusal)
-        scratch.appendRefusal(refusal)
+        handler.refused(refusal, bytes.extracting(done..<bytes.count))
+        scratch.appendRefusal(refusal, limits)
         connection.closesAfterReply = true
       case .complete:
         let length = scratch.head.length
@@ -235,7 +227,6 @@ extension HTTPServer {
     switch connection.state {
     case .idle: awaitRest(connection)
     case .yielding:
-      connection.isPipelining = true
       // Not idle, and no deadline: what is late here is the server.
       move(connection, to: nil)
       awaitTurn(connection)
@@ -246,6 +237,9 @@ extension HTTPServer {
   /// The staged bytes are the beginning of a head: its deadline runs, and its scan starts.
   private func awaitRest(_ connection: Connection) {
     connection.state = .partial
+    connection.partialSince = loop.now
+    partials.append(connection)
+    publishPartials()
     connection.scanner = HeadScanner()
     if connection.allowance != .head { move(connection, to: .head) }
     // `parse` has just seen these bytes and found no end, so neither will this; it is where the next scan starts.
@@ -253,10 +247,11 @@ extension HTTPServer {
   }
 
   /// More bytes of a head are staged.
-  private func answerStaged(_ connection: Connection, share: Int) {
+  private func answerStaged(_ connection: Connection) {
     guard scanStaged(connection) else { return }
+    isPartialNoMore(connection)
     connection.state = .idle
-    answerWhatIsStaged(connection, share: share)
+    answerWhatIsStaged(connection, share: 1)
   }
 
   private func answerWhatIsStaged(_ connection: Connection, share: Int) {
@@ -299,6 +294,7 @@ extension HTTPServer {
     resumeReading(connection)
     if !connection.staged.isEmpty {
       answerWhatIsStaged(connection, share: 1)
+      accountForStaged(connection)
     } else if isDraining {
       close(connection)
     }

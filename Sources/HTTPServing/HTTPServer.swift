@@ -35,7 +35,10 @@ public protocol RequestHandler: AnyObject {
     into reply: inout Reply
   ) -> Decision
   /// The gate refused a head or a connection.
-  func refused(_ refusal: Refusal)
+  ///
+  /// - Parameter bytes: what was refused, from the first byte of a head on; empty where nothing of one is here. Gone when
+  ///   the call returns.
+  func refused(_ refusal: Refusal, _ bytes: Span<UInt8>)
   /// A connection was accepted.
   func connectionOpened()
   /// A connection is gone.
@@ -66,6 +69,13 @@ public struct ServerLimits: Sendable {
   public var expiriesATurn = 16
   /// Connections beyond the bound that may linger over their 503.
   public var refusedAtOnce = 64
+  /// The status of a refusal for want of room (a connection or a half-received head too many): 401, 403 or 503.
+  public var fullStatus: UInt16 = 503
+  /// Its field lines beside the usual ones, each with CRLF.
+  public var fullFieldLines = Array("Retry-After: 1\r\n".utf8)
+  /// At the bound on connections, the oldest one makes room whatever it waits for, so that a new one always has a place.
+  /// For listeners of which no request waits.
+  public var oldestMakesRoom = false
   /// On drain, how long idle connections are left open, so that a request that is on its way to one is answered.
   public var drainGrace: Int64 = 1_000
   public init() {}
@@ -97,6 +107,8 @@ public struct ServerLimits: Sendable {
   /// Connections that pipeline, in the order in which they get their turns.
   let turns = ConnectionList<TurnLinks>()
   var nextTurn: LoopTimer?
+  /// Connections that wait for the rest of a head, in the order in which its first part came.
+  let partials = ConnectionList<PartialLinks>()
   private let ledger: IdleLedger
   /// Idle connections that another loop may have, and that this one does not have any more.
   private var owed = 0
@@ -156,6 +168,7 @@ public struct ServerLimits: Sendable {
       sendDue(&scratch)
       owed += ledger.takeClaims()
       payWhatIsOwed()
+      shedPartials()
       settleSoon()
     }
     budget.join(ledger)
@@ -187,7 +200,7 @@ public struct ServerLimits: Sendable {
       let server = UInt(bitPattern: evhttp)
       acceptFailures.withLock { $0[server] }?.post(error)
     }
-    listeners.append(unsafe Listener(listener, bound, socket.descriptor))
+    listeners.append(unsafe Listener(listener, bound, socket))
   }
 
   private func acceptFailed(_ error: SystemError) {
@@ -226,12 +239,14 @@ public struct ServerLimits: Sendable {
     startReading(connection)
     openConnections += 1
     handler.connectionOpened()
-    let isOneTooMany = !budget.enter()
+    let isOneTooMany = !budget.enter() && budget.excess > leaving
     if isOneTooMany, !makeRoom() {
-      handler.refused(.tooManyConnections)
+      handler.refused(.tooManyConnections, nothing.span)
+      connection.isRefused = true
+      budget.refuse()
       refuse(connection, .tooManyConnections)
       // Those that were refused linger, but not without bound.
-      if budget.excess > limits.refusedAtOnce, let oldest = deadlines.lingering.first { close(oldest) }
+      if budget.refused > limits.refusedAtOnce, let oldest = deadlines.refused.first { close(oldest) }
       return
     }
     move(connection, to: .head)
@@ -239,16 +254,39 @@ public struct ServerLimits: Sendable {
     publishIdle()
   }
 
-  /// At the bound on connections, the one that has been idle for longest is closed: between requests, or with none
-  /// sent yet. False when no loop has one.
+  /// Connections of the bound that end with this turn, so that nobody need make room in their place.
+  private var leaving: Int { closures.count { unsafe !$0.isRefused && $0.evhttpConnection != nil } }
+
+  /// At the bound on connections, one is closed that lingers, or the one that has been idle for longest: between requests,
+  /// or with none sent yet. False when no loop has one.
   private func makeRoom() -> Bool {
+    if limits.oldestMakesRoom { return closeOldest() }
     guard let loser = budget.longestIdle() else { return false }
     if loser === ledger { return closeLongestIdle() }
     loser.claim()
     return true
   }
 
+  /// Whatever it waits for; those that are new come last, so that they have time to ask.
+  private func closeOldest() -> Bool {
+    var oldest = deadlines.lingering.first ?? deadlines.idle.first
+    if let head = deadlines.awaitingHead.first, oldest.map({ since($0) > since(head) }) ?? true { oldest = head }
+    guard let victim = oldest ?? deadlines.writing.first else { return false }
+    close(victim)
+    return true
+  }
+
+  /// When a connection was given its time.
+  private func since(_ connection: Connection) -> Int64 {
+    connection.deadline - (connection.allowance.map(deadlines.time) ?? 0)
+  }
+
   private func closeLongestIdle() -> Bool {
+    // It has had its last reply, and is only waited for so that this arrives.
+    if let lingering = deadlines.lingering.first {
+      close(lingering)
+      return true
+    }
     // What the kernel holds for a connection may be a request: such a one is idle no more, though it has yet to be read.
     for _ in 0..<8 {
       guard let victim = silentSince < deadlines.idleSince ? silent.first : deadlines.idle.first else { return false }
@@ -273,11 +311,48 @@ public struct ServerLimits: Sendable {
 
   private var silentSince: Int64 { silent.first.map { $0.deadline - limits.headTimeout } ?? .max }
 
-  /// Tells the other loops which idle connections are here.
+  /// Tells the other loops which connections are here that can make room; what lingers goes before all others.
   func publishIdle() {
+    let lingering = deadlines.lingering.count
     ledger.publish(
-      count: deadlines.idle.count + silent.count, since: min(deadlines.idleSince, silentSince))
+      count: deadlines.idle.count + silent.count + lingering,
+      since: lingering > 0 ? 0 : min(deadlines.idleSince, silentSince))
     if owed > 0 { settleSoon() }
+  }
+
+  // MARK: - Half-received heads
+
+  /// Tells the other loops since when a half-received head waits here.
+  func publishPartials() { ledger.partialSince.store(partials.first?.partialSince ?? .max, ordering: .relaxed) }
+
+  /// The rest of a head has come, or will not be waited for any longer.
+  func isPartialNoMore(_ connection: Connection) {
+    guard partials.contains(connection) else { return }
+    partials.remove(connection)
+    publishPartials()
+  }
+
+  /// Counts the memory that a connection's staged bytes take. Called where they have changed, never for a head that came
+  /// whole.
+  func accountForStaged(_ connection: Connection) {
+    let bytes = connection.staged.capacity
+    guard bytes != connection.countedBytes else { return }
+    let growth = bytes - connection.countedBytes
+    connection.countedBytes = bytes
+    budget.countStaged(growth)
+    if growth > 0 { shedPartials() }
+  }
+
+  /// Refuses the half-received heads that have waited for longest until all together are within their bound; those of
+  /// another loop are its own to refuse.
+  private func shedPartials() {
+    while budget.stagedExcess > 0, let longest = budget.longestPartial() {
+      guard longest === ledger else { return longest.wakeUp.notify() }
+      guard let victim = partials.first else { return }
+      sendDue(&scratch)
+      handler.refused(.tooManyPartialHeads, victim.staged.span)
+      refuse(victim, .tooManyPartialHeads)
+    }
   }
 
   /// The first byte has come, or the connection ends.
@@ -299,9 +374,10 @@ public struct ServerLimits: Sendable {
     if connection.exchange >= 0 { exchanges.connectionIsGone(connection.exchange) }
     connection.exchange = -1
     openConnections -= 1
-    budget.leave()
+    if connection.isRefused { budget.refusedLeaves() } else { budget.leave() }
     handler.connectionClosed()
     spares.retire(connection)
+    accountForStaged(connection)
     if isDraining && openConnections == 0 { settleSoon() }
   }
 
@@ -318,6 +394,7 @@ public struct ServerLimits: Sendable {
 
   private func leaveLists(_ connection: Connection) {
     isSilentNoMore(connection)
+    isPartialNoMore(connection)
     if turns.contains(connection) { turns.remove(connection) }
     move(connection, to: nil)
   }
@@ -361,7 +438,7 @@ public struct ServerLimits: Sendable {
   private func timeIsOver(_ connection: Connection) {
     sendDue(&scratch)
     if connection.state == .partial {
-      handler.refused(.headTimeout)
+      handler.refused(.headTimeout, connection.staged.span)
       refuse(connection, .headTimeout)
     } else {
       close(connection)
@@ -378,16 +455,30 @@ public struct ServerLimits: Sendable {
     isDraining = true
     onDrained = done
     var turnsLeft = 200
+    var areDisabled = false
     drainAccepting = LoopTimer(on: loop) { [unowned self] in
       turnsLeft -= 1
-      // What is closed with its queue full resets the connections in it.
-      if turnsLeft > 0, listeners.contains(where: \.hasQueue) {
+      if turnsLeft > 0, !areDisabled, listeners.contains(where: \.hasQueueToLose) {
         drainAccepting?.schedule(afterMilliseconds: 1)
-      } else {
-        for listener in listeners { unsafe listener.close(evhttp) }
-        listeners = []
-        settleSoon()
+        return
       }
+      if !areDisabled {
+        areDisabled = true
+        for listener in listeners {
+          if listener.isShared { listener.disable() } else { unsafe listener.close(evhttp) }
+        }
+        listeners.removeAll { !$0.isShared }
+        if !listeners.isEmpty {
+          // libevent tells epoll of what has changed before it waits, so in the next turn epoll has let go of them. Closed
+          // now, they would stay registered for as long as another descriptor of the same socket lives, and whatever
+          // waits in its queue would keep this loop awake (epoll(7), "closing a file descriptor").
+          drainAccepting?.schedule(afterMilliseconds: 0)
+          return
+        }
+      }
+      for listener in listeners { unsafe listener.close(evhttp) }
+      listeners = []
+      settleSoon()
     }
     drainAccepting?.fireSoon()
     drainIdle = LoopTimer(on: loop) { [unowned self] in
@@ -403,23 +494,31 @@ public struct ServerLimits: Sendable {
 @safe private struct Listener {
   private let pointer: OpaquePointer
   private let bound: OpaquePointer
-  private let descriptor: Int32
+  private let socket: ListenSocket
 
-  init(_ pointer: OpaquePointer, _ bound: OpaquePointer, _ descriptor: Int32) {
+  init(_ pointer: OpaquePointer, _ bound: OpaquePointer, _ socket: ListenSocket) {
     unsafe self.pointer = unsafe pointer
     unsafe self.bound = unsafe bound
-    self.descriptor = descriptor
+    self.socket = socket
   }
 
+  /// Other descriptors, of this process or another one, may stand for the same socket.
+  var isShared: Bool { socket.isShared }
+
+  func disable() { _ = unsafe evconnlistener_disable(pointer) }
   func enable() { _ = unsafe evconnlistener_enable(pointer) }
   func close(_ evhttp: OpaquePointer) { unsafe evhttp_del_accept_socket(evhttp, bound) }
 
-  /// Connections stand in the kernel's queue.
-  var hasQueue: Bool {
-    var query = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+  /// Connections stand in the kernel's queue that the close would reset; an inherited socket and its queue live on.
+  var hasQueueToLose: Bool {
+    guard !socket.isInherited else { return false }
+    var query = pollfd(fd: socket.descriptor, events: Int16(POLLIN), revents: 0)
     return unsafe poll(&query, 1, 0) > 0
   }
 }
+
+/// What is told of a connection that has sent nothing.
+private let nothing: [UInt8] = []
 
 /// Where a listener's failures are told, by the address of its evhttp: the C callback has no other way to its server.
 private let acceptFailures = Locked<[UInt: Mailbox<SystemError>]>([:])

@@ -73,8 +73,10 @@ extension HTTPServer {
   /// Refuses what a connection sends, outside of a head's own turn.
   func refuse(_ connection: Connection, _ refusal: Refusal) {
     let start = scratch.wire.count
-    scratch.appendRefusal(refusal)
+    scratch.appendRefusal(refusal, limits)
+    isPartialNoMore(connection)
     connection.staged = []
+    accountForStaged(connection)
     connection.closesAfterReply = true
     connection.state = .idle
     flush(connection, &scratch, from: start)
@@ -186,21 +188,24 @@ extension HTTPServer {
   func linger(_ connection: Connection) {
     connection.state = .lingering
     connection.staged = []
+    accountForStaged(connection)
     connection.watch = nil
     unsafe bufferevent_disable(connection.bufferevent, Int16(EV_READ | EV_WRITE))
     shutdown(connection.descriptor, Int32(SHUT_WR))
     if connection.hasEnded { return close(connection) }
     resumeReading(connection)
-    move(connection, to: .lingering)
+    move(connection, to: connection.isRefused ? .refused : .lingering)
   }
 }
 
 extension Scratch {
   /// Puts a refusal on the wire: the same literal for everyone, and the connection closes after it.
-  mutating func appendRefusal(_ refusal: Refusal) {
+  mutating func appendRefusal(_ refusal: Refusal, _ limits: ServerLimits) {
+    let isForWantOfRoom = refusal == .tooManyConnections || refusal == .tooManyPartialHeads
     reply.reset()
-    reply.status = UInt16(refusal.status)
+    reply.status = isForWantOfRoom ? limits.fullStatus : UInt16(refusal.status)
     reply.append(fieldLines: Self.plainText)
+    if isForWantOfRoom { reply.append(fieldLines: limits.fullFieldLines) }
     refusal.body.withUTF8Buffer { unsafe reply.append(body: Array($0)) }
     format.append(reply, .close, withBody: true, to: &wire)
   }

@@ -18,7 +18,7 @@ public enum Refusal: UInt8, CaseIterable, Equatable, Sendable {
   case badExpect
   /// 408: the head did not arrive within its deadline. Given by the server, never by the parser.
   case headTimeout
-  /// 414: the target is longer than `HeadLimits.maxTargetBytes`.
+  /// 414: the head has reached `HeadLimits.maxHeadBytes` within its target.
   case targetTooLong
   /// 431: the head is longer than `HeadLimits.maxHeadBytes`.
   case headTooLarge
@@ -28,6 +28,8 @@ public enum Refusal: UInt8, CaseIterable, Equatable, Sendable {
   case methodNotImplemented
   /// 503: the connection cap is reached. Given by the server, never by the parser.
   case tooManyConnections
+  /// 503: half-received heads take more memory than all together may. Given by the server, never by the parser.
+  case tooManyPartialHeads
   /// 505: `HTTP/d.d` other than 1.0 and 1.1, the HTTP/2 preface among them.
   case versionNotSupported
 
@@ -39,7 +41,7 @@ public enum Refusal: UInt8, CaseIterable, Equatable, Sendable {
     case .targetTooLong: 414
     case .headTooLarge, .tooManyFieldLines: 431
     case .methodNotImplemented: 501
-    case .tooManyConnections: 503
+    case .tooManyConnections, .tooManyPartialHeads: 503
     case .versionNotSupported: 505
     }
   }
@@ -59,6 +61,7 @@ public enum Refusal: UInt8, CaseIterable, Equatable, Sendable {
     case .tooManyFieldLines: "Request has too many header lines."
     case .methodNotImplemented: "Method is not implemented."
     case .tooManyConnections: "Too many connections."
+    case .tooManyPartialHeads: "Too many requests are half received."
     case .versionNotSupported: "HTTP version is not supported."
     }
   }
@@ -78,6 +81,7 @@ public enum Refusal: UInt8, CaseIterable, Equatable, Sendable {
     case .tooManyFieldLines: "too_many_field_lines"
     case .methodNotImplemented: "method_not_implemented"
     case .tooManyConnections: "too_many_connections"
+    case .tooManyPartialHeads: "too_many_partial_heads"
     case .versionNotSupported: "version_not_supported"
     }
   }

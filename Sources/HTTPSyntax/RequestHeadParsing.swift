@@ -23,7 +23,9 @@ extension RequestHead {
     // One span for all lines, so that the array's uniqueness is checked once a head and not once a line.
     var lines = fields.mutableSpan
     var outcome = found.judge(bytes.extracting(first: limits.maxHeadBytes), limits, &lines)
-    if outcome == .incomplete, bytes.count >= limits.maxHeadBytes { outcome = .refused(.headTooLarge) }
+    if outcome == .incomplete, bytes.count >= limits.maxHeadBytes {
+      outcome = .refused(found.isWithinTarget ? .targetTooLong : .headTooLarge)
+    }
     if outcome == .complete { facts = found }
     return outcome
   }
@@ -34,7 +36,7 @@ extension HeadFacts {
     _ head: Span<UInt8>, _ limits: HeadLimits, _ lines: inout MutableSpan<FieldLine>
   ) -> HeadOutcome {
     var i: Int
-    switch requestLine(head, limits) {
+    switch requestLine(head) {
     case .next(let start): i = start
     case .end(let outcome): return outcome
     }
@@ -55,10 +57,13 @@ extension HeadFacts {
     return .incomplete
   }
 
+  /// Of a head that is not complete: its method has ended, and its target has begun and not ended.
+  fileprivate var isWithinTarget: Bool { methodLength > 0 && targetEnd == 0 }
+
   // MARK: Request line
 
   /// RFC 9112, section 3: method SP request-target SP HTTP-version CRLF.
-  private mutating func requestLine(_ head: Span<UInt8>, _ limits: HeadLimits) -> Step {
+  private mutating func requestLine(_ head: Span<UInt8>) -> Step {
     var i = 0
     while i < head.count, isTokenByte(head[i]) { i += 1 }
     guard i < head.count else { return .end(.incomplete) }
@@ -73,7 +78,7 @@ extension HeadFacts {
     isOPTIONS = matches(head, method, exactly: Words.options)
 
     let start = i + 1
-    switch target(head, from: start, limits) {
+    switch target(head, from: start) {
     case .next(let end): i = end
     case .end(let outcome): return .end(outcome)
     }
@@ -91,7 +96,7 @@ extension HeadFacts {
   }
 
   /// RFC 9112, section 3.2: origin-form, or the one `*`. Ends at the space behind it.
-  private func target(_ head: Span<UInt8>, from start: Int, _ limits: HeadLimits) -> Step {
+  private func target(_ head: Span<UInt8>, from start: Int) -> Step {
     guard start < head.count else { return .end(.incomplete) }
     guard head[start] == 0x2F || head[start] == 0x2A else {
       return .refuse(endsTarget(head[start]) ? .badRequestLine : .badTarget)
@@ -101,7 +106,6 @@ extension HeadFacts {
     // `//host/path` is an authority to some parsers and a path to others; `*` stands alone.
     guard head[start] == 0x2F ? head[i] != 0x2F : endsTarget(head[i]) else { return .refuse(.badTarget) }
 
-    let limit = start + limits.maxTargetBytes
     scanning: while true {
       while head.count - i >= 8 {
         let stops = targetStops(in: word(of: head, at: i))
@@ -115,9 +119,8 @@ extension HeadFacts {
         guard isTargetByte(head[i]) else { break scanning }
         i += 1
       }
-      return i > limit ? .refuse(.targetTooLong) : .end(.incomplete)
+      return .end(.incomplete)
     }
-    guard i <= limit else { return .refuse(.targetTooLong) }
     guard head[i] == space else { return .refuse(endsTarget(head[i]) ? .badRequestLine : .badTarget) }
     return .next(i)
   }

@@ -6,8 +6,11 @@ import Glibc
 public enum ListenAddress: Equatable, Sendable, CustomStringConvertible {
   /// `host` is a numeric IPv4 or IPv6 address with no brackets; port 0 takes any that is free.
   case tcp(host: String, port: UInt16)
-  /// A path of at most 107 bytes.
+  /// A path of at most `longestPath` bytes.
   case unix(path: String)
+
+  /// Bytes of a `unix:` socket's path: what `sun_path` holds beside its NUL (unix(7)).
+  public static let longestPath = 107
 
   public var description: String {
     switch self {
@@ -21,6 +24,9 @@ public enum ListenAddress: Equatable, Sendable, CustomStringConvertible {
 public struct ListenOptions: Equatable, Sendable {
   /// `[::]` takes IPv4 too (IPV6_V6ONLY off, whatever the system's default is).
   public var takesBothFamilies = true
+  /// SO_REUSEPORT: the sockets of all loops, and those of another process of the same user, share a port. Without it
+  /// opening fails where anybody listens.
+  public var sharesPort = false
   /// Permissions of a `unix:` socket's file: who may write it may connect.
   public var mode: UInt32 = 0o660
   /// Owner of a `unix:` socket's file; nil leaves the process's own.
@@ -38,7 +44,11 @@ public struct ListenSocket: Sendable {
   public let address: ListenAddress
   private let options: ListenOptions
   /// Somebody else bound it (InheritedSockets.swift).
-  private let isInherited: Bool
+  package let isInherited: Bool
+  /// Another descriptor stands for the same socket (`sibling`), or may.
+  package var isShared: Bool {
+    if case .unix = address { true } else { isInherited }
+  }
 
   init(descriptor: Int32, address: ListenAddress, options: ListenOptions = ListenOptions(), isInherited: Bool = false) {
     self.descriptor = descriptor
@@ -51,8 +61,8 @@ public struct ListenSocket: Sendable {
   /// listens when a server accepts on it, so that a new process can leave all connections to an old one until it is
   /// ready to answer them.
   ///
-  /// TCP sockets get SO_REUSEPORT, so that each event loop has its own and a new process can start beside an old one,
-  /// and TCP_NODELAY, which accepted connections inherit. A `unix:` socket takes the place of one that nobody listens
+  /// TCP sockets get TCP_NODELAY, which accepted connections inherit, and SO_REUSEPORT where `sharesPort` says so: then each
+  /// event loop has its own, and a new process can start beside an old one. A `unix:` socket takes the place of one that nobody listens
   /// on any more; a living one, or a file of another kind, stays and is an error.
   /// - Throws: `SystemError` that names the step and the address.
   public static func open(
@@ -61,6 +71,20 @@ public struct ListenSocket: Sendable {
     switch address {
     case .tcp(let host, let port): try openTCP(host, port, options)
     case .unix(let path): try openUnix(path, options)
+    }
+  }
+
+  /// Whether anybody listens at a TCP address, or at a wildcard of its port: then binding there without SO_REUSEPORT fails.
+  /// A process that is bound and does not listen yet is not seen. Always false for a `unix:` path.
+  public static func isListenedAt(_ address: ListenAddress, _ options: ListenOptions) -> Bool {
+    guard case .tcp(let host, let port) = address, port != 0 else { return false }
+    var options = options
+    options.sharesPort = false
+    do throws(SystemError) {
+      close(try openTCP(host, port, options).descriptor)
+      return false
+    } catch {
+      return error.code == EADDRINUSE
     }
   }
 
@@ -100,8 +124,9 @@ public struct ListenSocket: Sendable {
     let descriptor = try newSocket(unsafe info.pointee.ai_family)
     do throws(SystemError) {
       var switches: [(Int32, Int32, Int32)] = [
-        (SOL_SOCKET, SO_REUSEADDR, 1), (SOL_SOCKET, SO_REUSEPORT, 1), (Int32(IPPROTO_TCP), TCP_NODELAY, 1),
+        (SOL_SOCKET, SO_REUSEADDR, 1), (Int32(IPPROTO_TCP), TCP_NODELAY, 1),
       ]
+      if options.sharesPort { switches.append((SOL_SOCKET, SO_REUSEPORT, 1)) }
       if unsafe info.pointee.ai_family == AF_INET6 {
         switches.append((Int32(IPPROTO_IPV6), IPV6_V6ONLY, host == "::" && options.takesBothFamilies ? 0 : 1))
       }
@@ -123,63 +148,7 @@ public struct ListenSocket: Sendable {
     }
   }
 
-  private static func openUnix(_ path: String, _ options: ListenOptions) throws(SystemError) -> ListenSocket {
-    let name = "unix:\(path)"
-    var address = sockaddr_un()
-    address.sun_family = sa_family_t(AF_UNIX)
-    let bytes = Array(path.utf8)
-    guard !bytes.isEmpty, bytes.count < MemoryLayout.size(ofValue: address.sun_path) else {
-      throw SystemError("\(name) is longer than a socket's path may be", code: 0)
-    }
-    unsafe withUnsafeMutableBytes(of: &address.sun_path) { unsafe $0.copyBytes(from: bytes) }
-    let descriptor = try newSocket(AF_UNIX)
-    let size = socklen_t(MemoryLayout<sockaddr_un>.size)
-    // The file is born with its mode, so that there is no moment in which it is wider. Nobody can connect before
-    // listen(2), so not before it has its owner either. Other threads make no files while the program starts.
-    let before = umask(~options.mode & 0o777)
-    let bound = unsafe withUnsafePointer(to: &address) { pointer in
-      unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { generic in
-        let bindAddress = unsafe __CONST_SOCKADDR_ARG(__sockaddr__: generic)
-        if unsafe bind(descriptor, bindAddress, size) == 0 { return true }
-        guard errno == EADDRINUSE, unsafe isStale(path, generic, size) else {
-          errno = EADDRINUSE
-          return false
-        }
-        _ = unsafe unlink(path)
-        return unsafe bind(descriptor, bindAddress, size) == 0
-      }
-    }
-    let bindError = errno
-    umask(before)
-    do throws(SystemError) {
-      guard bound else { throw SystemError("bind \(name)", code: bindError) }
-      if options.user != nil || options.group != nil {
-        guard unsafe lchown(path, options.user ?? uid_t.max, options.group ?? gid_t.max) == 0 else {
-          let error = SystemError("chown \(name)")
-          _ = unsafe unlink(path)
-          throw error
-        }
-      }
-      guard Glibc.listen(descriptor, backlog) == 0 else { throw SystemError("listen \(name)") }
-    } catch {
-      close(descriptor)
-      throw error
-    }
-    return ListenSocket(descriptor: descriptor, address: .unix(path: path), options: options)
-  }
-
-  /// A socket file that nobody listens on any more: left by a process that died. A living one is never taken over, nor
-  /// is a file of another kind: connecting to one is refused in the same words.
-  private static func isStale(_ path: String, _ address: UnsafePointer<sockaddr>, _ size: socklen_t) -> Bool {
-    var status = stat()
-    guard unsafe lstat(path, &status) == 0, status.st_mode & S_IFMT == S_IFSOCK else { return false }
-    // Non-blocking: at one that lives and has a full queue, connecting would wait.
-    guard let probe = try? newSocket(AF_UNIX) else { return false }
-    defer { close(probe) }
-    return unsafe connect(probe, __CONST_SOCKADDR_ARG(__sockaddr__: address), size) != 0 && errno == ECONNREFUSED
-  }
-
-  private static func newSocket(_ family: Int32) throws(SystemError) -> Int32 {
+  static func newSocket(_ family: Int32) throws(SystemError) -> Int32 {
     let kind = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_NONBLOCK.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
     let descriptor = socket(family, kind, 0)
     guard descriptor >= 0 else { throw SystemError("socket") }
@@ -207,5 +176,5 @@ public struct ListenSocket: Sendable {
   private static let bufferSize: Int32 = 65_536
 
   /// More than any proxy opens at once; the kernel cuts it to net.core.somaxconn.
-  private static let backlog: Int32 = 4096
+  static let backlog: Int32 = 4096
 }

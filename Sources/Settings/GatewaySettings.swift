@@ -10,6 +10,14 @@ public enum RequiredIdentity: String, Equatable, Sendable, CaseIterable {
   case any
 }
 
+/// The setting `listen_shared`: what a process does that finds another one at its port.
+public enum SharedListening: String, Equatable, Sendable, CaseIterable {
+  /// Says so, and shares the port.
+  case warn
+  /// Says so, and ends.
+  case refuse
+}
+
 /// The setting `log_level`: lines below it are not written.
 public enum LogThreshold: String, Equatable, Sendable, CaseIterable {
   case debug, info, warning, error
@@ -68,6 +76,7 @@ public struct GatewaySettings: Equatable, Sendable {
   public internal(set) var allowHTTPKeys: Bool
   /// One or more, none colliding with another or with `admin`.
   public internal(set) var listen: [NetworkAddress]
+  public internal(set) var listenShared: SharedListening
   /// Where `/livez`, `/readyz` and `/metrics` are; nil means off.
   public internal(set) var admin: NetworkAddress?
   /// Permission bits of `unix:` sockets, 0...0o777.
@@ -76,7 +85,7 @@ public struct GatewaySettings: Equatable, Sendable {
   public internal(set) var socketOwner: SocketOwner?
   /// Absolute path of the folder for the last good key set; nil means that none is kept.
   public internal(set) var stateDirectory: String?
-  /// 401, 403 or 503: the status of `keys_unavailable` and `overloaded`.
+  /// 401, 403 or 503: the status of `keys_unavailable`, `overloaded` and a refusal for want of room.
   public internal(set) var unavailableStatus: Int
   public internal(set) var exposeReason: Bool
   /// 1...86,400, at most `keysMaxAgeSeconds`.
@@ -87,6 +96,8 @@ public struct GatewaySettings: Equatable, Sendable {
   public internal(set) var eventLoops: Int
   /// 1...64.
   public internal(set) var verifyWorkers: Int
+  /// 1 MiB...16 GiB, over all loops.
+  public internal(set) var maxPartialBytes: Int
   /// 1...1,048,576, over all loops.
   public internal(set) var maxConnections: Int
   /// 8 KiB...128 KiB.
@@ -116,6 +127,7 @@ struct UnfinishedSettings {
   var caFile: String?
   var allowHTTPKeys = false
   var listen: [NetworkAddress] = []
+  var listenShared = SharedListening.warn
   var admin: NetworkAddress?
   var socketMode: UInt32 = 0
   var socketOwner: SocketOwner?
@@ -126,6 +138,7 @@ struct UnfinishedSettings {
   var keysMaxAgeSeconds = 0
   var eventLoops: Int?
   var verifyWorkers: Int?
+  var maxPartialBytes = 0
   var maxConnections = 0
   var maxHeadBytes = 0
   var headerTimeoutSeconds = 0

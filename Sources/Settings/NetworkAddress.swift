@@ -7,10 +7,14 @@ public enum NetworkAddress: Equatable, Hashable, Sendable, CustomStringConvertib
   /// An absolute path, 2 to 107 bytes (`sun_path` holds 108 with its NUL).
   case unix(path: String)
 
+  /// Bytes of a path: what `sun_path` holds beside its NUL (unix(7)).
+  static let longestPath = 107
+
   /// Reads `a.b.c.d:port`, `[v6]:port`, `localhost:port` (which is 127.0.0.1) or `unix:/path`; nil if it is none.
   public init?(_ text: String) {
     if text.hasPrefix("unix:") {
-      guard let path = try? absolutePath(String(text.dropFirst(5)), limit: 107), !path.hasSuffix("/") else {
+      guard let path = try? absolutePath(String(text.dropFirst(5)), limit: Self.longestPath), !path.hasSuffix("/")
+      else {
         return nil
       }
       self = .unix(path: path)

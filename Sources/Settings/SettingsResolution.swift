@@ -31,12 +31,13 @@ extension SettingsTable {
     let cores = min(max(surroundings.cores, 1), 64)
     let settings = GatewaySettings(
       teamDomains: read.teamDomains, issuers: issuers, caFile: read.caFile, allowHTTPKeys: read.allowHTTPKeys,
-      listen: read.listen, admin: read.admin,
-      socketMode: read.socketMode, socketOwner: read.socketOwner, stateDirectory: read.stateDirectory,
+      listen: read.listen,
+      listenShared: read.listenShared, admin: read.admin, socketMode: read.socketMode, socketOwner: read.socketOwner,
+      stateDirectory: read.stateDirectory,
       unavailableStatus: read.unavailableStatus, exposeReason: read.exposeReason,
       keysRefreshSeconds: read.keysRefreshSeconds, keysMaxAgeSeconds: read.keysMaxAgeSeconds,
       eventLoops: read.eventLoops ?? cores, verifyWorkers: read.verifyWorkers ?? cores,
-      maxConnections: read.maxConnections, maxHeadBytes: read.maxHeadBytes,
+      maxPartialBytes: read.maxPartialBytes, maxConnections: read.maxConnections, maxHeadBytes: read.maxHeadBytes,
       headerTimeoutSeconds: read.headerTimeoutSeconds, idleTimeoutSeconds: read.idleTimeoutSeconds,
       drainTimeoutSeconds: read.drainTimeoutSeconds, tokenCacheBytes: read.tokenCacheBytes, logLevel: read.logLevel,
       logFormat: read.logFormat ?? (surroundings.stderrIsTerminal ? .text : .json))

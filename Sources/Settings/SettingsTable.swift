@@ -12,6 +12,7 @@ public enum SettingName: String, CaseIterable, Sendable {
   case caFile = "ca_file"
   case allowHTTPKeys = "allow_http_keys"
   case listen
+  case listenShared = "listen_shared"
   case admin
   case socketMode = "socket_mode"
   case socketOwner = "socket_owner"
@@ -24,6 +25,7 @@ public enum SettingName: String, CaseIterable, Sendable {
   case keysMaxAge = "keys_max_age"
   case eventLoops = "event_loops"
   case verifyWorkers = "verify_workers"
+  case maxPartialBytes = "max_partial_bytes"
   case maxConnections = "max_connections"
   case maxHeadBytes = "max_head_bytes"
   case headerTimeout = "header_timeout"
@@ -157,9 +159,14 @@ public enum SettingsTable {
       into: \.listen,
       by: addresses),
     entry(
+      .listenShared, "word", .text("warn"), allowed: "warn or refuse",
+      help:
+        "What to do where another process of the same user listens at an address of listen: an upgrade wants it, a mistake does not.",
+      into: \.listenShared, by: { text throws(Refusal) in try word(text) }),
+    entry(
       .admin, "address", .text("127.0.0.1:8001"), allowed: "host:port, [v6]:port, unix:/path or off",
       help: "Where /livez, /readyz and /metrics are.", into: \.admin,
-      by: { text throws(Refusal) in text == "off" ? nil : try found(NetworkAddress(text)) }),
+      by: { text throws(Refusal) in text == "off" ? nil : try address(text) }),
     entry(
       .socketMode, "mode", .text("0660"), allowed: "four octal digits, 0000 to 0777",
       help: "Permissions of unix: sockets; who may write one may connect.", into: \.socketMode,
@@ -216,6 +223,11 @@ public enum SettingsTable {
       .verifyWorkers, "count", .derived("one a core"), allowed: "1 to 64", help: "Threads that verify signatures.",
       into: \.verifyWorkers, by: { text throws(Refusal) in try wholeNumber(text, in: 1...64) }),
     entry(
+      .maxPartialBytes, "size", .text("64MiB"), allowed: "1MiB to 16384MiB",
+      help:
+        "Memory for half-received request heads, over all loops; beyond it the one that has waited longest is refused.",
+      into: \.maxPartialBytes, by: { text throws(Refusal) in try bytes(text, in: (1 << 20)...(16 << 30)) }),
+    entry(
       .maxConnections, "count", .text("16384"), allowed: "1 to 1048576",
       help: "Connections open at once, over all loops.", into: \.maxConnections,
       by: { text throws(Refusal) in try wholeNumber(text, in: 1...1_048_576) }),
@@ -257,10 +269,17 @@ private func found<Value>(_ value: Value?) throws(Refusal) -> Value {
   return value
 }
 
+/// One address to listen at.
+private func address(_ text: String) throws(Refusal) -> NetworkAddress {
+  if let address = NetworkAddress(text) { return address }
+  guard text.hasPrefix("unix:"), text.utf8.count - 5 > NetworkAddress.longestPath else { throw Refusal() }
+  throw Refusal(instead: "unix: and a path of at most \(NetworkAddress.longestPath) bytes")
+}
+
 private func addresses(_ text: String) throws(Refusal) -> [NetworkAddress] {
   var addresses: [NetworkAddress] = []
   for part in text.split(separator: ",", omittingEmptySubsequences: false) {
-    let address = try found(NetworkAddress(String(part)))
+    let address = try address(String(part))
     guard !addresses.contains(where: address.collides) else {
       throw Refusal(instead: "addresses that do not collide; \(address) does with one before it")
     }

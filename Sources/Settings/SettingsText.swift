@@ -13,6 +13,7 @@ extension GatewaySettings {
     case .caFile: caFile ?? "system"
     case .allowHTTPKeys: allowHTTPKeys ? "on" : "off"
     case .listen: listen.map(\.description).joined(separator: ",")
+    case .listenShared: listenShared.rawValue
     case .admin: admin?.description ?? "off"
     case .socketMode: octalText(socketMode)
     case .socketOwner: socketOwner?.description ?? "off"
@@ -25,6 +26,7 @@ extension GatewaySettings {
     case .keysMaxAge: durationText(keysMaxAgeSeconds)
     case .eventLoops: String(eventLoops)
     case .verifyWorkers: String(verifyWorkers)
+    case .maxPartialBytes: sizeText(maxPartialBytes)
     case .maxConnections: String(maxConnections)
     case .maxHeadBytes: sizeText(maxHeadBytes)
     case .headerTimeout: durationText(headerTimeoutSeconds)

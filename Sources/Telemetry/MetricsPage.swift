@@ -42,7 +42,9 @@ public struct MetricsPage {
     page.durations(loops)
     page.tokens(loops, shared)
     page.keys(issuers)
-    page.gauge("ready", "1 if every issuer has a usable key set.", shared.ready.load(ordering: .relaxed) ? 1 : 0)
+    page.gauge(
+      "ready", "1 if every issuer has a usable key set and every listener accepts connections.",
+      shared.ready.load(ordering: .relaxed) ? 1 : 0)
     page.counter(
       "log_lines_dropped_total", "Log lines dropped because their reader was slow.", UInt64(max(logLinesDropped, 0)))
     page.process(process)

@@ -24,6 +24,9 @@ public final class SharedCounters: Sendable {
   /// The verification pool was full.
   public func countPoolOverload() { poolOverloads.wrappingAdd(1, ordering: .relaxed) }
 
-  /// Whether every issuer has a usable key set.
+  /// Whether every issuer has a usable key set, every listener accepts connections, and none drains.
   public func setReady(_ isReady: Bool) { ready.store(isReady, ordering: .relaxed) }
+
+  /// What was set last.
+  public var isReady: Bool { ready.load(ordering: .relaxed) }
 }

@@ -86,7 +86,7 @@ def test_audiences_of_every_legal_form_are_judged(gateway, team, audience):
 
 
 @pytest.mark.parametrize("target", [
-    "/", "/auth", "/auth/", "/Auth/x", "/authx/y", "/auth/%41", "/auth/a!b", "/auth/" + "x" * 129, "/livez", "/metrics",
+    "/", "/auth", "/auth/", "/Auth/x", "/authx/y", "/auth/%41", "/auth/a!b", "/auth/" + "x" * 129, "/livez/", "/metrics",
     "/.", "/auth?x", "/auth/?x",
 ])
 def test_another_well_formed_target_is_not_found_and_told_what_to_use(gateway, team, target):

@@ -144,8 +144,6 @@ def strict_reading(data):
     method, target, minor = request.groups()
     if method in (b"CONNECT", b"TRACE") or (target == b"*") != (target == b"*" and method == b"OPTIONS"):
         return None
-    if len(target) > 8192:
-        return None
     fields = []
     for line in lines:
         field = re.fullmatch(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*((?:[\t -~\x80-\xff]*[!-~\x80-\xff])?)[ \t]*", line)

@@ -300,7 +300,16 @@ def test_an_owner_that_is_not_there_is_said(team, tmp_path):
     result = run(
         "serve", "--issuer", team.issuer, "--listen", f"unix:{tmp_path}/s", "--admin", "off", "--socket-owner",
         "nobody-of-this-name")
-    assert result.returncode == 1 and "nobody-of-this-name" in result.stderr
+    assert result.returncode == 78 and "nobody-of-this-name" in result.stderr, "systemd does not start it again"
+    assert len(result.stderr.splitlines()) == 1 and "socket_owner" in result.stderr
+
+
+@pytest.mark.parametrize("place, words", [
+    ("nothing/s", "No such file or directory"), ("file/s", "Not a directory"), ("a" * 108, "at most 107 bytes")])
+def test_why_a_unix_socket_cannot_be_bound_is_said_as_it_is(team, tmp_path, place, words):
+    (tmp_path / "file").touch()
+    result = run("serve", "--issuer", team.issuer, "--listen", f"unix:{tmp_path}/{place}", "--admin", "off")
+    assert result.returncode in (1, 78) and words in result.stderr, result.stderr
 
 
 def reachable(host, port):
@@ -328,7 +337,7 @@ def test_each_family_may_have_an_address_of_its_own(launch, team):
     eventually(lambda: reachable("::1", port), "it listens")
     assert get(port, "/livez")[0] == 200, "IPv4 is the admin's"
     with Wire(port, "::1") as wire:
-        assert wire.send(head("/livez")).reply().status == 404
+        assert wire.send(head("/metrics")).reply().status == 404
     assert gateway.child.poll() is None
 
 

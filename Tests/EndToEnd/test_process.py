@@ -28,8 +28,8 @@ def test_help_names_every_command():
 
 
 SETTINGS = (
-    "team-domain issuer keys-url token-types allow-http-keys listen admin socket-mode socket-owner state-dir leeway require unavailable-status expose-reason keys-refresh "
-    "keys-max-age event-loops verify-workers max-connections max-head-bytes header-timeout idle-timeout drain-timeout "
+    "team-domain issuer keys-url token-types allow-http-keys listen listen-shared admin socket-mode socket-owner state-dir leeway require unavailable-status expose-reason keys-refresh "
+    "keys-max-age event-loops verify-workers max-partial-bytes max-connections max-head-bytes header-timeout idle-timeout drain-timeout "
     "token-cache-bytes log-level log-format").split()
 
 
@@ -54,6 +54,7 @@ def test_wrong_usage_exits_64(arguments):
 
 
 MISTAKES = [
+    ("listen_shared", "on", "refuse"), ("max_partial_bytes", "1KiB", "1MiB"),
     ("leeway", "400s", "300"), ("leeway", "x", None), ("leeway", "-1s", None), ("leeway", "1w", None),
     ("require", "nobody", "identity"), ("unavailable_status", "200", "503"), ("expose_reason", "maybe", "on"),
     ("listen", "nowhere", None), ("listen", "127.0.0.1:99999", None), ("admin", "x:y", None),

@@ -58,7 +58,7 @@ import Token
     let good = IssuerReadiness(issuer: "https://b", keys: 2, ageSeconds: 7, isRestored: true)
     let bad = IssuerReadiness(
       issuer: "https://a", keys: 0, lastFailure: "a \"quote\", a \\, a \u{1B}[0m, an ü and a 🙂")
-    let state = Readiness(issuers: [bad, good], isDraining: true)
+    let state = Readiness(issuers: [bad, good], isAccepting: true, isDraining: true)
     #expect(!state.isReady)
     let json = try #require(try JSONSerialization.jsonObject(with: Data(state.json)) as? [String: Any])
     #expect(json["ready"] as? Bool == false)
@@ -67,9 +67,11 @@ import Token
     let issuers = try #require(json["issuers"] as? [[String: Any]])
     #expect(issuers.map { $0["issuer"] as? String } == ["https://a", "https://b"])
     #expect(issuers[1]["age_s"] as? Int == 7 && issuers[1]["restored"] as? Bool == true)
-    #expect(Readiness(issuers: [good], isDraining: false).isReady)
-    #expect(!Readiness(issuers: [good, bad], isDraining: false).isReady)
-    #expect(!Readiness(issuers: [], isDraining: false).isReady)
+    #expect(Readiness(issuers: [good], isAccepting: true, isDraining: false).isReady)
+    #expect(!Readiness(issuers: [good], isAccepting: false, isDraining: false).isReady)
+    #expect(!Readiness(issuers: [good], isAccepting: true, isDraining: true).isReady)
+    #expect(!Readiness(issuers: [good, bad], isAccepting: true, isDraining: false).isReady)
+    #expect(!Readiness(issuers: [], isAccepting: true, isDraining: false).isReady)
     #expect(state.json.last == 10 && state.json.filter { $0 == 10 }.count == 1)
   }
 

@@ -76,6 +76,130 @@ import Testing
     try house.end()
   }
 
+  @Test func `the refusal of one too many has the status and the lines that were asked for`() throws {
+    var limits = ServerLimits()
+    limits.fullStatus = 403
+    limits.fullFieldLines = Array("Retry-After: 7\r\n".utf8)
+    let house = try ServerHarness(limits, budget: ConnectionBudget(limit: 1))
+    let busy = try house.connect()
+    busy.send(get("/wait"))
+    try house.turn(until: "on hold") { house.handler.held.count == 1 }
+    let new = try house.connect()
+    try house.turn(until: "refused") {
+      new.receive()
+      return new.hasEnded
+    }
+    #expect(new.received.hasPrefix("HTTP/1.1 403 ") && new.received.contains("\r\nRetry-After: 7\r\n"))
+    try house.end()
+  }
+
+  @Test(arguments: [true, false])
+  func `what lingers behind its last reply makes room first, on whichever loop it is`(here: Bool) throws {
+    var limits = ServerLimits()
+    limits.lingerTimeout = 60_000
+    let budget = ConnectionBudget(limit: 2)
+    let house = try ServerHarness(limits, budget: budget)
+    let beside = try ServerHarness(limits, budget: budget)
+    let idle = try house.connect()
+    try house.ask(idle, get("/a"))
+    try waitATick()
+    let lingering = try house.connect()
+    try house.ask(lingering, get("/last", "Connection: close"))
+    try house.turn(until: "lingering") { house.server.deadlines.lingering.count == 1 }
+    let other = here ? house : beside
+    let new = try other.connect()
+    #expect(try other.ask(new, get("/new")).hasSuffix("/new"))
+    try house.turn(until: "gone") { house.server.deadlines.lingering.count == 0 && budget.excess <= 0 }
+    idle.receive()
+    #expect(!idle.hasEnded, "it may still ask")
+    #expect(house.handler.refusals.isEmpty && beside.handler.refusals.isEmpty)
+    try house.end()
+    try beside.end()
+  }
+
+  @Test func `those that are refused make no room, however many there are`() throws {
+    let budget = ConnectionBudget(limit: 2)
+    var limits = ServerLimits()
+    limits.lingerTimeout = 60_000
+    let house = try ServerHarness(limits, budget: budget)
+    for count in 1...2 {
+      let busy = try house.connect()
+      busy.send(get("/wait"))
+      try house.turn(until: "on hold") { house.handler.held.count == count }
+    }
+    for count in 1...10 {
+      _ = try house.connect()
+      try house.turn(until: "refused") { house.handler.refusals.count == count }
+    }
+    #expect(budget.excess == 0 && budget.refused == 10)
+    try house.end()
+    #expect(budget.excess == -2 && budget.refused == 0)
+  }
+
+  @Test func `where the oldest makes room, half heads keep nobody out`() throws {
+    var limits = ServerLimits()
+    limits.oldestMakesRoom = true
+    limits.headTimeout = 60_000
+    let house = try ServerHarness(limits, budget: ConnectionBudget(limit: 4))
+    var halves: [TestClient] = []
+    for _ in 0..<4 {
+      let half = try house.connect()
+      half.send("GET /half")
+      halves.append(half)
+      try waitATick()
+    }
+    try house.turn(until: "all are asking") { house.server.silent.count == 0 }
+    for round in 0..<3 {
+      let probe = try house.connect()
+      #expect(try house.ask(probe, get("/livez", "Connection: close")).hasSuffix("/livez"))
+      probe.close()
+      halves[round].receive()
+      #expect(halves[round].hasEnded == (round == 0), "the oldest, and one is enough")
+    }
+    #expect(house.handler.refusals.isEmpty)
+    try house.end()
+  }
+
+  @Test func `half heads beyond their bound go, the one that waits for longest first, on whichever loop it is`() throws
+  {
+    let budget = ConnectionBudget(limit: 100, partialLimit: 20_000)
+    var limits = ServerLimits()
+    limits.headTimeout = 60_000
+    let house = try ServerHarness(limits, budget: budget)
+    let beside = try ServerHarness(limits, budget: budget)
+    let start = "GET /half HTTP/1.1\r\nHost: a\r\nX: "
+    let half = start + String(repeating: "x", count: 5_000)
+    func add(to house: ServerHarness) throws -> TestClient {
+      let client = try house.connect()
+      let before = house.server.partials.count
+      let refusals = house.handler.refusals.count
+      client.send(half)
+      try house.turn(until: "staged") {
+        house.server.partials.count > before || house.handler.refusals.count > refusals
+      }
+      try waitATick()
+      return client
+    }
+    let oldest = try add(to: house)
+    var others: [TestClient] = []
+    while budget.stagedExcess <= 0 { others.append(try add(to: beside)) }
+    try house.turn(until: "the oldest is refused") {
+      oldest.receive()
+      return oldest.hasEnded
+    }
+    #expect(oldest.received.hasPrefix("HTTP/1.1 503 ") && oldest.received.contains("Retry-After: 1\r\n"))
+    #expect(house.handler.refusals == [.tooManyPartialHeads])
+    #expect(budget.stagedExcess <= 0)
+    for other in others {
+      #expect(try beside.ask(other, "\r\n\r\n").hasSuffix("/half"), "all others are answered")
+    }
+    #expect(budget.stagedExcess == -20_000, "nothing is counted that is gone")
+    #expect(budget.takeStagedFall() > 15_000)
+    #expect(budget.takeStagedFall() == 0)
+    try house.end()
+    try beside.end()
+  }
+
   @Test func `those that are refused linger, but not without bound`() throws {
     var limits = ServerLimits()
     limits.refusedAtOnce = 4

@@ -1,6 +1,7 @@
 // Listening sockets: what stands in the way of a `unix:` one, whom it lets in, and which families `[::]` takes.
 
 import Foundation
+import POSIX
 import Testing
 
 @testable import HTTPServing
@@ -33,6 +34,50 @@ import Testing
     try Data("precious".utf8).write(to: URL(fileURLWithPath: path))
     #expect(throws: SystemError.self) { try listen() }
     #expect(try String(contentsOfFile: path, encoding: .utf8) == "precious")
+  }
+
+  @Test func `why a socket cannot be bound is said as it is`() throws {
+    for (path, code, words) in [
+      (folder + "/nothing/socket", ENOENT, "No such file or directory"), ("/proc/socket", ENOENT, "No such file"),
+      (folder + "/file/socket", ENOTDIR, "Not a directory"),
+      ("/" + String(repeating: "a", count: 107), 0, "has 108 bytes, a socket's path has at most 107"),
+    ] {
+      try Data().write(to: URL(fileURLWithPath: folder + "/file"))
+      let error = #expect(throws: SystemError.self) { try ListenSocket.open(.unix(path: path)) }
+      #expect(error?.code == code && error?.description.contains(words) == true, "\(error?.description ?? "")")
+    }
+  }
+
+  @Test func `of many that start on one stale socket at once, one has it and lives`() throws {
+    for _ in 0..<20 {
+      try listen()
+      close(opened.removeLast())
+      let path = path
+      let winners = Locked<[Int32]>([])
+      DispatchQueue.concurrentPerform(iterations: 8) { _ in
+        if let socket = try? ListenSocket.open(.unix(path: path)) { winners.withLock { $0.append(socket.descriptor) } }
+      }
+      let descriptors = winners.withLock { $0 }
+      opened += descriptors
+      #expect(descriptors.count == 1)
+      #expect(throws: SystemError.self, "it is the one that is there") { try listen() }
+      #expect(try FileManager.default.contentsOfDirectory(atPath: folder) == ["socket"], "no lock is left")
+      while let descriptor = opened.popLast() { close(descriptor) }
+      _ = unsafe unlink(path)
+    }
+  }
+
+  @Test func `a port that somebody listens on is seen, and only shared where that is asked for`() throws {
+    var shared = ListenOptions()
+    shared.sharesPort = true
+    let first = try ListenSocket.open(.tcp(host: "127.0.0.1", port: 0), shared)
+    opened.append(first.descriptor)
+    #expect(!ListenSocket.isListenedAt(first.address, shared), "bound is not listening")
+    try first.startListening()
+    #expect(ListenSocket.isListenedAt(first.address, shared))
+    opened.append(try ListenSocket.open(first.address, shared).descriptor)
+    let error = #expect(throws: SystemError.self) { try ListenSocket.open(first.address) }
+    #expect(error?.description == "bind \(first.address): Address already in use")
   }
 
   @Test func `a link to a socket is not followed`() throws {
@@ -75,6 +120,7 @@ import Testing
   func `two colons take IPv4 too, unless told otherwise`(both: Bool) throws {
     var options = ListenOptions()
     options.takesBothFamilies = both
+    options.sharesPort = true
     guard FileManager.default.fileExists(atPath: "/proc/net/if_inet6") else {
       return print("no IPv6 here: not tried")
     }

@@ -33,7 +33,7 @@ final class ScriptedHandler: RequestHandler {
     return .reply
   }
 
-  func refused(_ refusal: Refusal) { refusals.append(refusal) }
+  func refused(_ refusal: Refusal, _ bytes: Span<UInt8>) { refusals.append(refusal) }
   func connectionOpened() { opened += 1 }
   func connectionClosed() { closed += 1 }
   func acceptFailed(_ error: SystemError) {}

@@ -11,12 +11,23 @@ import Testing
     #expect(Judged(text).fields.count == (outcome == .complete ? 128 : 0))
   }
 
-  @Test(arguments: [(8192, HeadOutcome.complete), (8193, .refused(.targetTooLong))])
-  func `a target has at most 8 KiB`(length: Int, outcome: HeadOutcome) {
+  // 26 bytes of the head stand around the target, 4 of them before it.
+  private static let targets: [(Int, HeadOutcome)] = [
+    (8193, .complete), (32_742, .complete), (32_743, .refused(.headTooLarge)), (32_763, .refused(.headTooLarge)),
+    (32_764, .refused(.targetTooLong)), (32_769, .refused(.targetTooLong)), (100_000, .refused(.targetTooLong)),
+  ]
+
+  @Test(arguments: targets)
+  func `a target is bounded by the head alone, and is too long where it takes all of it`(
+    length: Int, outcome: HeadOutcome
+  ) {
     let target = "/" + String(repeating: "a", count: length - 1)
-    #expect(verdict(Array("GET \(target) HTTP/1.1\r\nHost: a\r\n\r\n".utf8)) == outcome)
+    let bytes = Array("GET \(target) HTTP/1.1\r\nHost: a\r\n\r\n".utf8)
+    #expect(verdict(bytes) == outcome)
+    #expect(verdictInPieces(bytes, cuts: [1, 4, 5, 8000, length, length + 5]) == outcome)
     // Without its end a target that is too long is refused at once, and one that fits is waited for.
-    #expect(verdict(Array("GET \(target)".utf8)) == (outcome == .complete ? .incomplete : outcome))
+    let isRefusedAtOnce = outcome == .refused(.targetTooLong)
+    #expect(verdict(Array("GET \(target)".utf8)) == (isRefusedAtOnce ? outcome : .incomplete))
   }
 
   @Test(arguments: 30...60)
@@ -42,10 +53,10 @@ import Testing
   }
 
   @Test func `limits out of range are brought into it`() {
-    let low = HeadLimits(maxHeadBytes: -1, maxTargetBytes: .min, maxFieldLines: -7)
-    #expect(low == HeadLimits(maxHeadBytes: 1, maxTargetBytes: 1, maxFieldLines: 0))
-    let high = HeadLimits(maxHeadBytes: .max, maxTargetBytes: .max, maxFieldLines: .max)
-    #expect(high == HeadLimits(maxHeadBytes: 16_777_216, maxTargetBytes: 16_777_216, maxFieldLines: 128))
+    let low = HeadLimits(maxHeadBytes: -1, maxFieldLines: -7)
+    #expect(low == HeadLimits(maxHeadBytes: 1, maxFieldLines: 0))
+    let high = HeadLimits(maxHeadBytes: .max, maxFieldLines: .max)
+    #expect(high == HeadLimits(maxHeadBytes: 16_777_216, maxFieldLines: 128))
     #expect(verdict(Array(usualHead.utf8), limits: low) == .refused(.headTooLarge))
     #expect(verdict(Array(usualHead.utf8), limits: high) == .complete)
   }

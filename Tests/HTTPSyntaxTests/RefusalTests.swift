@@ -131,7 +131,7 @@ import Testing
       (.badExpect, 400, "bad_expect"), (.headTimeout, 408, "head_timeout"), (.targetTooLong, 414, "target_too_long"),
       (.headTooLarge, 431, "head_too_large"), (.tooManyFieldLines, 431, "too_many_field_lines"),
       (.methodNotImplemented, 501, "method_not_implemented"), (.tooManyConnections, 503, "too_many_connections"),
-      (.versionNotSupported, 505, "version_not_supported"),
+      (.tooManyPartialHeads, 503, "too_many_partial_heads"), (.versionNotSupported, 505, "version_not_supported"),
     ]
     #expect(expected.map(\.0) == Refusal.allCases)
     for (refusal, status, name) in expected {

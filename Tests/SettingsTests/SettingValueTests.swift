@@ -104,6 +104,10 @@ let goodTexts: [Good] = [
   Good("event_loops", "1", \.eventLoops, 1),
   Good("event_loops", "64", \.eventLoops, 64),
   Good("verify_workers", "64", \.verifyWorkers, 64),
+  Good("max_partial_bytes", "1MiB", \.maxPartialBytes, 1 << 20),
+  Good("max_partial_bytes", "16384MiB", \.maxPartialBytes, 16 << 30),
+  Good("listen_shared", "warn", \.listenShared, .warn),
+  Good("listen_shared", "refuse", \.listenShared, .refuse),
   Good("max_connections", "1", \.maxConnections, 1),
   Good("max_connections", "1048576", \.maxConnections, 1_048_576),
   Good("max_head_bytes", "8KiB", \.maxHeadBytes, 8192),
@@ -194,6 +198,7 @@ let badTexts: [(name: String, texts: [String])] = [
   ("keys_max_age", ["", "0", "31d", "10s"]),
   ("event_loops", ["", "0", "65", "auto", "1s"]),
   ("verify_workers", ["", "0", "65", "1.0"]),
+  ("max_partial_bytes", ["", "0", "1023KiB", "16385MiB", "64MB"]), ("listen_shared", ["", "on", "Warn", "allow"]),
   ("max_connections", ["", "0", "1048577", "16k"]),
   ("max_head_bytes", ["", "8191", "131073", "7KiB", "1MiB", "8KB", "8kib", "32K"]),
   ("header_timeout", ["", "0", "61", "2m"]),
@@ -260,4 +265,11 @@ func `a pasted team URL is answered with what to write instead`(_ text: String, 
   for text in ["0.0.0.0:8000", "[2001:db8::1]:1", "unix:/a b"] {
     #expect(NetworkAddress(text)?.description == text)
   }
+}
+
+@Test(arguments: ["listen", "admin"]) func `a path that is too long for a socket is told the limit`(_ name: String) {
+  let error = #expect(throws: SettingsError.self) {
+    try settings([name: "unix:/" + String(repeating: "a", count: 107)])
+  }
+  #expect(error?.allowed == "unix: and a path of at most 107 bytes")
 }

@@ -42,6 +42,8 @@ private func line(_ flags: [String: String], _ environment: [String: String] = [
   #expect(settings.eventLoops == 6)
   #expect(settings.verifyWorkers == 6)
   #expect(settings.maxConnections == 16_384)
+  #expect(settings.maxPartialBytes == 64 << 20)
+  #expect(settings.listenShared == .warn)
   #expect(settings.maxHeadBytes == 32_768)
   #expect(settings.headerTimeoutSeconds == 5)
   #expect(settings.idleTimeoutSeconds == 120)

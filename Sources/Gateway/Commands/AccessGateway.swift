@@ -1,4 +1,4 @@
-// The program's command and its subcommands. What each does is in its own file.
+// The program's start, its command and its subcommands. What each does is in its own file.
 
 import ArgumentParser
 import EventLoops
@@ -7,9 +7,18 @@ import HTTPServing
 import POSIX
 import Settings
 
-// `main` is calls alone: a closure that is written in it would inherit the main actor and end the process on any other
-// thread.
+// No closure may be written in `main`: it would inherit the main actor and end the process on any other thread.
 @main
+enum Program {
+  static func main() {
+    SignalSource.block()
+    AccessGateway.runAsProgram()
+  }
+}
+
+/// A command that takes signals by a `SignalSource`. All others end at one in the usual way.
+protocol TakesSignals: ParsableCommand {}
+
 struct AccessGateway: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "access-gateway",
@@ -32,9 +41,16 @@ struct AccessGateway: ParsableCommand {
     ],
     defaultSubcommand: ServeCommand.self)
 
-  static func main() {
-    SignalSource.ignoreBrokenPipes()
-    main(nil)
+  /// Reads the command line and runs what it asks for; ends the process where that fails, with its exit code. Signals are
+  /// blocked before, and stay so in a command that `TakesSignals`.
+  fileprivate static func runAsProgram() {
+    do {
+      var command = try parseAsRoot()
+      if !(command is any TakesSignals) { SignalSource.unblock() }
+      try command.run()
+    } catch {
+      exit(withError: error)
+    }
   }
 }
 

@@ -7,15 +7,17 @@ import POSIX
 import DevIssuer
 import Settings
 import Telemetry
+import Verification
 
 enum Demo {
   /// Runs until a signal ends it. Call on the main thread. Returns the exit code.
   static func run(listen: NetworkAddress, admin: NetworkAddress, issuer: NetworkAddress, audience: String) -> Int32 {
-    SignalSource.block()
+    // Before the stand-in's thread makes its keys: an end of the process would take OpenSSL from under it.
+    OpenSSLLibrary.keepThroughExit()
     do throws(SystemError) {
       let url = try StandInServer.start(listen: ListenAddress(issuer))
       let settings = try gatewaySettings(listen, admin, issuer: url)
-      let code = Serve.run(settings, Log(settings)) { addresses in
+      let code = Serve.run(settings, ListenOptions(), Log(settings)) { addresses in
         printCommands(issuer: url, gateway: "http://\(addresses[0])", admin: "http://\(admin)", audience)
       }
       return code
@@ -30,6 +32,8 @@ enum Demo {
   ) throws(SystemError) -> GatewaySettings {
     let flags: [SettingName: String] = [
       .issuer: issuer, .listen: listen.description, .admin: admin.description, .require: "any",
+      // Requests that another process took would be judged by other keys.
+      .listenShared: "refuse",
     ]
     let given = Dictionary(uniqueKeysWithValues: flags.map { ($0.key.rawValue, $0.value) })
     do throws(SettingsError) {

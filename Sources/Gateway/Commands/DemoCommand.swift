@@ -4,7 +4,7 @@ import ArgumentParser
 import HTTPSyntax
 import Settings
 
-struct DemoCommand: ParsableCommand {
+struct DemoCommand: TakesSignals {
   static let configuration = CommandConfiguration(
     commandName: "demo", abstract: "Run a stand-in issuer and the gateway together, and print commands to try.",
     discussion: "All on loopback; nothing is kept. Ends on Ctrl-C.")

@@ -8,7 +8,7 @@ import POSIX
 import DevIssuer
 import Settings
 
-struct IssuerCommand: ParsableCommand {
+struct IssuerCommand: TakesSignals {
   static let configuration = CommandConfiguration(
     commandName: "issuer", abstract: "Run a small stand-in for a team, on loopback only.",
     discussion: """

@@ -8,7 +8,7 @@ import POSIX
 import Settings
 import Telemetry
 
-struct ServeCommand: ParsableCommand {
+struct ServeCommand: TakesSignals {
   static let configuration = CommandConfiguration(
     commandName: "serve", abstract: "Answer proxies (the default).",
     discussion: "Runs until SIGTERM or SIGINT, then answers what is in flight. SIGHUP fetches the keys at once.")
@@ -17,13 +17,17 @@ struct ServeCommand: ParsableCommand {
 
   func run() throws {
     let resolved = try flags.resolved()
-    // Before the log starts a thread: a signal must find no thread that would take it the default way.
-    SignalSource.block()
+    let options: ListenOptions
+    do throws(SettingsError) {
+      options = try ListenOptions(resolved.settings)
+    } catch {
+      throw Failure.configuration(error)
+    }
     let log = Log(resolved.settings)
     for warning in resolved.warnings {
       log.warning("settings", ("note", .string(warning.description)))
     }
-    let code = Serve.run(resolved.settings, log)
+    let code = Serve.run(resolved.settings, options, log)
     log.flush(milliseconds: 500)
     try finish(code)
   }

@@ -15,6 +15,7 @@ struct SettingsFlags: ParsableArguments {
   @Option(name: flag(.caFile), help: help(.caFile)) var caFile: String?
   @Option(name: flag(.allowHTTPKeys), help: help(.allowHTTPKeys)) var allowHTTPKeys: String?
   @Option(name: flag(.listen), help: help(.listen)) var listen: String?
+  @Option(name: flag(.listenShared), help: help(.listenShared)) var listenShared: String?
   @Option(name: flag(.admin), help: help(.admin)) var admin: String?
   @Option(name: flag(.socketMode), help: help(.socketMode)) var socketMode: String?
   @Option(name: flag(.socketOwner), help: help(.socketOwner)) var socketOwner: String?
@@ -27,6 +28,7 @@ struct SettingsFlags: ParsableArguments {
   @Option(name: flag(.keysMaxAge), help: help(.keysMaxAge)) var keysMaxAge: String?
   @Option(name: flag(.eventLoops), help: help(.eventLoops)) var eventLoops: String?
   @Option(name: flag(.verifyWorkers), help: help(.verifyWorkers)) var verifyWorkers: String?
+  @Option(name: flag(.maxPartialBytes), help: help(.maxPartialBytes)) var maxPartialBytes: String?
   @Option(name: flag(.maxConnections), help: help(.maxConnections)) var maxConnections: String?
   @Option(name: flag(.maxHeadBytes), help: help(.maxHeadBytes)) var maxHeadBytes: String?
   @Option(name: flag(.headerTimeout), help: help(.headerTimeout)) var headerTimeout: String?
@@ -55,6 +57,7 @@ struct SettingsFlags: ParsableArguments {
     case .caFile: caFile
     case .allowHTTPKeys: allowHTTPKeys
     case .listen: listen
+    case .listenShared: listenShared
     case .admin: admin
     case .socketMode: socketMode
     case .socketOwner: socketOwner
@@ -67,6 +70,7 @@ struct SettingsFlags: ParsableArguments {
     case .keysMaxAge: keysMaxAge
     case .eventLoops: eventLoops
     case .verifyWorkers: verifyWorkers
+    case .maxPartialBytes: maxPartialBytes
     case .maxConnections: maxConnections
     case .maxHeadBytes: maxHeadBytes
     case .headerTimeout: headerTimeout

@@ -7,6 +7,7 @@ import HTTPFetch
 import HTTPServing
 import POSIX
 import Settings
+import Telemetry
 
 /// The gateway's listening sockets, and the admin's.
 struct ListeningSockets {
@@ -17,19 +18,28 @@ struct ListeningSockets {
 
   var addresses: [ListenAddress] { serving.map { $0[0].address } }
 
-  /// - Parameter inherited: replaces what the settings name: the socket called `admin` for `admin`, all others together
-  ///   for `listen`.
-  init(_ settings: GatewaySettings, inherited: [InheritedSocket]) throws(SystemError) {
-    var options = ListenOptions()
-    options.mode = settings.socketMode
-    options.user = try settings.socketOwner?.user.map { name throws(SystemError) in try userID(name) }
-    options.group = try settings.socketOwner?.group.map { name throws(SystemError) in try groupID(name) }
+  /// - Parameters:
+  ///   - options: of the settings.
+  ///   - inherited: replaces what the settings name: the socket called `admin` for `admin`, all others together for
+  ///     `listen`.
+  ///   - log: told where another process listens already, and the settings allow that.
+  init(
+    _ settings: GatewaySettings, _ options: ListenOptions, inherited: [InheritedSocket], _ log: Log
+  ) throws(SystemError) {
     let all = settings.listen + (settings.admin.map { [$0] } ?? [])
 
     var first: [ListenSocket] = []
     for given in inherited where given.name != "admin" { first.append(given.socket) }
     if first.isEmpty {
-      for address in settings.listen { first.append(try .open(address, options, beside: all)) }
+      for address in settings.listen {
+        let options = options.for(address, beside: all)
+        if ListenSocket.isListenedAt(ListenAddress(address), options) {
+          try Self.report(address, settings.listenShared, log)
+        }
+        var shared = options
+        shared.sharesPort = true
+        first.append(try .open(ListenAddress(address), shared))
+      }
     }
     var serving: [[ListenSocket]] = []
     for socket in first {
@@ -43,7 +53,20 @@ struct ListeningSockets {
     if let given = inherited.first(where: { $0.name == "admin" }) {
       admin = given.socket
     } else if let address = settings.admin {
-      admin = try .open(address, options, beside: all)
+      admin = try .open(ListenAddress(address), options.for(address, beside: all))
+    }
+  }
+
+  /// Beside an old process a new one is an upgrade; beside any other, each gets some of the connections, at random.
+  private static func report(
+    _ address: NetworkAddress, _ setting: SharedListening, _ log: Log
+  ) throws(SystemError) {
+    switch setting {
+    case .refuse: throw SystemError("listen \(address): another process listens there (listen_shared)", code: 0)
+    case .warn:
+      log.warning(
+        "listen_shared", ("listen", .string(address.description)),
+        ("note", "another process listens here too and takes a part of the connections: an upgrade, or a mistake"))
     }
   }
 
@@ -54,19 +77,41 @@ struct ListeningSockets {
   }
 }
 
-extension ListenSocket {
+extension ListenOptions {
+  /// The options of the settings; those of TCP sockets hang on their addresses as well (`for`).
+  ///
+  /// Call before any other thread asks the system's databases of users and groups, which share one buffer.
+  /// - Throws: `SettingsError` when there is no such user or group.
+  init(_ settings: GatewaySettings) throws(SettingsError) {
+    self.init()
+    mode = settings.socketMode
+    guard let owner = settings.socketOwner else { return }
+    if let name = owner.user {
+      guard let id = userID(name) else { throw Self.unknown("user", name, owner) }
+      user = id
+    }
+    if let name = owner.group {
+      guard let id = groupID(name) else { throw Self.unknown("group", name, owner) }
+      group = id
+    }
+  }
+
+  private static func unknown(_ what: String, _ name: String, _ owner: SocketOwner) -> SettingsError {
+    SettingsError(
+      source: SettingName.socketOwner.rawValue, value: owner.description,
+      allowed: "a user and group of this system, by name or number; there is no \(what) \(name)")
+  }
+
   /// - Parameter all: every address that the process listens at. `[::]` takes IPv4 too, unless one of them names its
   ///   port for IPv4: that one shall have it.
-  fileprivate static func open(
-    _ address: NetworkAddress, _ options: ListenOptions, beside all: [NetworkAddress]
-  ) throws(SystemError) -> ListenSocket {
-    var options = options
+  fileprivate func `for`(_ address: NetworkAddress, beside all: [NetworkAddress]) -> ListenOptions {
+    var options = self
     if case .tcp("::", let port) = address {
       options.takesBothFamilies = !all.contains {
         if case .tcp(let host, port) = $0 { !host.utf8.contains(UInt8(ascii: ":")) } else { false }
       }
     }
-    return try open(ListenAddress(address), options)
+    return options
   }
 }
 
@@ -79,15 +124,12 @@ extension ListenAddress {
   }
 }
 
-/// Before any other thread asks the system's databases, which share one buffer.
-private func userID(_ name: String) throws(SystemError) -> UInt32 {
+private func userID(_ name: String) -> UInt32? {
   if let number = UInt32(name) { return number }
-  guard let entry = unsafe getpwnam(name) else { throw SystemError("socket_owner: there is no user \(name)", code: 0) }
-  return unsafe entry.pointee.pw_uid
+  return unsafe getpwnam(name)?.pointee.pw_uid
 }
 
-private func groupID(_ name: String) throws(SystemError) -> UInt32 {
+private func groupID(_ name: String) -> UInt32? {
   if let number = UInt32(name) { return number }
-  guard let entry = unsafe getgrnam(name) else { throw SystemError("socket_owner: there is no group \(name)", code: 0) }
-  return unsafe entry.pointee.gr_gid
+  return unsafe getgrnam(name)?.pointee.gr_gid
 }

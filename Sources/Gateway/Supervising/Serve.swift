@@ -15,15 +15,18 @@ import Token
 import Verification
 
 enum Serve {
-  /// Serves until a signal ends it. Call on the main thread, with `SignalSource.block` called before any
-  /// other thread was started.
+  /// Serves until a signal ends it. Call on the main thread.
   ///
   /// Returns the exit code: 0 after a drain, 1 when something could not be opened.
   ///
-  /// - Parameter whenReady: called once, on this thread, when the first keys are there; with the listening addresses.
-  static func run(_ settings: GatewaySettings, _ log: Log, whenReady: (([ListenAddress]) -> Void)? = nil) -> Int32 {
+  /// - Parameters:
+  ///   - options: of the listening sockets.
+  ///   - whenReady: called once, on this thread, when the gateway is ready; with the listening addresses.
+  static func run(
+    _ settings: GatewaySettings, _ options: ListenOptions, _ log: Log, whenReady: (([ListenAddress]) -> Void)? = nil
+  ) -> Int32 {
     do throws(SystemError) {
-      let gateway = try RunningGateway(settings, log, whenReady)
+      let gateway = try RunningGateway(settings, options, log, whenReady)
       return try gateway.run()
     } catch {
       log.error("failed", ("error", .string(error.description)))
@@ -36,6 +39,7 @@ enum Serve {
 /// The control thread's side of a serving process.
 final class RunningGateway {
   private let settings: GatewaySettings
+  private let options: ListenOptions
   private let log: Log
   private let loop: EventLoop
   private let shared = SharedCounters()
@@ -47,23 +51,29 @@ final class RunningGateway {
   private var keys: KeySources?
   private var admin: HTTPServer?
   private var loopsServing: Int
+  private var loopsAccepting = 0
   private var isDraining = false
   private var isAccepting = false
   private var isStartOver = false
+  private var addresses: [ListenAddress] = []
   private var whenReady: (([ListenAddress]) -> Void)?
+  private var memoryTimer: LoopTimer?
   private var exitCode: Int32 = 0
   private var drainTimer: LoopTimer?
 
   private enum ControlEvent: Sendable {
+    /// It accepts connections on all of its sockets.
+    case loopAccepts
     case loopDrained
     case loopFailed(SystemError)
   }
 
   init(
-    _ settings: GatewaySettings, _ log: Log, _ whenReady: (([ListenAddress]) -> Void)?
+    _ settings: GatewaySettings, _ options: ListenOptions, _ log: Log, _ whenReady: (([ListenAddress]) -> Void)?
   ) throws(SystemError) {
     self.whenReady = whenReady
     self.settings = settings
+    self.options = options
     self.log = log
     OpenSSLLibrary.keepThroughExit()
     LibeventLog.install(log)
@@ -88,23 +98,29 @@ final class RunningGateway {
     parts = ServingParts(
       judge: Judge(settings.issuers.map { Expectations($0) }), pool: pool, bells: bells, shared: shared, log: log,
       unavailableStatus: settings.unavailableStatus, exposesReason: settings.exposeReason,
-      tokenCacheBytes: settings.tokenCacheBytes / settings.eventLoops)
+      tokenCacheBytes: settings.tokenCacheBytes / settings.eventLoops, maxHeadBytes: settings.maxHeadBytes)
   }
 
   func run() throws(SystemError) -> Int32 {
-    var sockets = try ListeningSockets(settings, inherited: ListenSocket.inherited(environment: processEnvironment()))
+    var sockets = try ListeningSockets(
+      settings, options, inherited: ListenSocket.inherited(environment: processEnvironment()), log)
     let signals = try SignalSource(on: loop) { [unowned self] in received($0) }
     let ears = events.attach(to: loop) { [unowned self] in happened($0) }
-    try startAdmin(on: sockets.takeAdmin())
+    let connections = connectionsThatFit()
+    // Where descriptors are scarce, the admin's connections must not use up those of the others.
+    try startAdmin(on: sockets.takeAdmin(), connections: connections < settings.maxConnections ? 8 : 256)
     var limits = ServerLimits()
     limits.head = HeadLimits(maxHeadBytes: settings.maxHeadBytes)
     limits.headTimeout = Int64(settings.headerTimeoutSeconds) * 1000
     limits.idleTimeout = Int64(settings.idleTimeoutSeconds) * 1000
-    let budget = ConnectionBudget(limit: connectionsThatFit())
-    let addresses = sockets.addresses
+    limits.fullStatus = UInt16(settings.unavailableStatus)
+    limits.fullFieldLines = ReplyTexts.fieldLines(forWantOfRoomWith: limits.fullStatus)
+    let budget = ConnectionBudget(limit: connections, partialLimit: settings.maxPartialBytes)
+    giveBackMemory(of: budget)
+    addresses = sockets.addresses
     // Before the first request can come: with a good state file none is refused for want of keys.
     let keys = try KeySources(settings, on: loop, bells: parts.bells, log: log) { [unowned self] keys in
-      publish(keys, addresses)
+      publish(keys)
     }
     self.keys = keys
     keys.restore()
@@ -113,14 +129,15 @@ final class RunningGateway {
       try ServingLoop.start(
         number: number, parts: parts, sockets: sockets.serving.map { $0[number] }, limits: limits, budget: budget,
         counters: counters[number], keys: keys.sets, mailbox: mailboxes[number], poolWakeUp: wakeUps[number],
-        drained: { events.post(.loopDrained) }, failed: { events.post(.loopFailed($0)) })
+        accepting: { events.post(.loopAccepts) }, drained: { events.post(.loopDrained) },
+        failed: { events.post(.loopFailed($0)) })
     }
     log.info(
       "started", ("version", .string(programVersion)),
       ("listen", .string(addresses.map(\.description).joined(separator: ","))),
       ("issuer", .string(settings.text(of: .issuer))), ("keys_url", .string(settings.text(of: .keysURL))),
       ("event_loops", .int(settings.eventLoops)), ("verify_workers", .int(settings.verifyWorkers)))
-    publish(keys, addresses)
+    publish(keys)
     keys.start()
     withExtendedLifetime((signals, ears)) { loop.run() }
     keys.finish()
@@ -130,11 +147,11 @@ final class RunningGateway {
   }
 
   /// Hands the sets in use to everything that judges by them.
-  private func publish(_ keys: KeySources, _ addresses: [ListenAddress]) {
+  private func publish(_ keys: KeySources) {
     let sets = keys.sets
     parts.pool.use(sets)
     for mailbox in mailboxes { mailbox.post(.keys(sets)) }
-    shared.setReady(keys.isReady)
+    tellReadiness()
     if keys.haveFetched, !isStartOver {
       isStartOver = true
       ProgramPages.giveBack()
@@ -144,10 +161,31 @@ final class RunningGateway {
       isAccepting = true
       for mailbox in mailboxes { mailbox.post(.accept) }
     }
-    if keys.isReady, let tell = whenReady {
+  }
+
+  /// The state of now, in the same words for `/readyz`, the metrics and whoever waits for it.
+  private var readiness: Readiness {
+    Readiness(
+      issuers: keys?.readiness ?? [], isAccepting: loopsAccepting == settings.eventLoops, isDraining: isDraining)
+  }
+
+  private func tellReadiness() {
+    let isReady = readiness.isReady
+    shared.setReady(isReady)
+    if isReady, let tell = whenReady {
       whenReady = nil
       tell(addresses)
     }
+  }
+
+  /// Half-received heads that are gone leave memory behind that the allocator keeps for later ones: many of them, hundreds
+  /// of MiB. Looked at seldom, and on this thread: going through the heap takes milliseconds.
+  private func giveBackMemory(of budget: ConnectionBudget) {
+    memoryTimer = LoopTimer(on: loop) { [unowned self] in
+      if budget.takeStagedFall() >= 4 << 20 { FreedMemory.giveBack() }
+      memoryTimer?.schedule(afterMilliseconds: 5_000)
+    }
+    memoryTimer?.schedule(afterMilliseconds: 5_000)
   }
 
   /// The bound on connections: `max_connections`, or less where the system grants too few descriptors for that. Running
@@ -169,25 +207,26 @@ final class RunningGateway {
     return fit
   }
 
-  private func startAdmin(on socket: ListenSocket?) throws(SystemError) {
+  private func startAdmin(on socket: ListenSocket?, connections: Int) throws(SystemError) {
     guard let socket else { return }
     let names = MetricNames(
       reasons: Reason.allCases.map { "\($0.name)" }, refusals: Refusal.allCases.map { "\($0.name)" },
       undecided: Set([Reason.keysUnavailable, .overloaded].map { "\($0.name)" }))
     let handler = AdminHandler(
       log: log,
-      readiness: { [unowned self] in
-        Readiness(issuers: keys?.readiness ?? [], isDraining: isDraining)
-      },
+      readiness: { [unowned self] in readiness },
       keys: { [unowned self] in KeyListing.text(keys?.listings ?? []) },
       page: { [unowned self] in
         MetricsPage.render(
           loops: counters, shared: shared, issuers: keys?.figures ?? [], names: names,
           logLinesDropped: log.droppedLines, process: .current(), version: programVersion)
       })
-    // A bound of its own: nobody who fills the gateway's listeners can lock the operator out.
+    // Bounds of its own: nobody who fills the gateway's listeners can lock the operator out, and nobody who fills this one
+    // can keep a probe out, at which an orchestrator would end the process.
+    var limits = ServerLimits()
+    limits.oldestMakesRoom = true
     let server = try HTTPServer(
-      on: loop, limits: ServerLimits(), budget: ConnectionBudget(limit: 256), handler: handler)
+      on: loop, limits: limits, budget: ConnectionBudget(limit: connections), handler: handler)
     try server.accept(on: socket)
     log.info("admin", ("listen", .string(socket.address.description)))
     admin = server
@@ -208,6 +247,7 @@ final class RunningGateway {
 
   private func drain() {
     isDraining = true
+    tellReadiness()
     log.info("draining", ("timeout_s", .int(settings.drainTimeoutSeconds)))
     drainTimer = LoopTimer(on: loop) { [unowned self] in
       log.warning("drain_timeout", ("loops_left", .int(loopsServing)))
@@ -219,6 +259,9 @@ final class RunningGateway {
 
   private func happened(_ event: ControlEvent) {
     switch event {
+    case .loopAccepts:
+      loopsAccepting += 1
+      tellReadiness()
     case .loopDrained:
       loopsServing -= 1
       if loopsServing == 0 { loop.stop() }

@@ -15,12 +15,14 @@ enum ServingLoop {
   ///   - keys: the sets to begin with; others come by mailbox.
   ///   - mailbox: what the control thread posts to.
   ///   - poolWakeUp: notified by the pool.
+  ///   - accepting: called on the loop's thread when it accepts on all sockets.
   ///   - drained: called on the loop's thread when a drain is done.
   ///   - failed: called on the loop's thread when it could not be set up.
   static func start(
     number: Int, parts: ServingParts, sockets: [ListenSocket], limits: ServerLimits, budget: ConnectionBudget,
     counters: LoopCounters, keys: [KeySet], mailbox: Mailbox<LoopMessage>, poolWakeUp: WakeUp,
-    drained: @escaping @Sendable () -> Void, failed: @escaping @Sendable (SystemError) -> Void
+    accepting: @escaping @Sendable () -> Void, drained: @escaping @Sendable () -> Void,
+    failed: @escaping @Sendable (SystemError) -> Void
   ) throws(SystemError) {
     try LoopThread.start("loop-\(number)") {
       do throws(SystemError) {
@@ -36,6 +38,7 @@ enum ServingLoop {
             case .accept:
               do throws(SystemError) {
                 for socket in sockets { try server.accept(on: socket) }
+                accepting()
               } catch {
                 failed(error)
               }
