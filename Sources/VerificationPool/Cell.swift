@@ -23,6 +23,7 @@ public final class Cell: @unchecked Sendable {
 
   // The pool's own, under its lock.
   var waitingLoops: UInt64 = 0
+  var standing = Standing.unknown
   var nextInBucket = -1
   var isFinished = false
 

@@ -36,6 +36,7 @@ final class ForwardAuth: RequestHandler {
   private var memory: Memory
   private var waiting: WaitingRequests
   private var finished: [Int] = []
+  private var standings = Standings()
   private var identityLines: [UInt8] = []
 
   init(number: Int, parts: ServingParts, counters: LoopCounters) {
@@ -101,6 +102,7 @@ final class ForwardAuth: RequestHandler {
       if reason == .keyUnknown { ring(memory.reader) }
       return deny(reason, audience, head, bytes, arrival, &reply)
     case .needsSignature(let key, let digest):
+      guard exchange.mayWait else { return .later }
       counters.countCacheMiss()
       return submit(digest, key, audience, token, head, bytes, arrival, exchange, memory.reader, &reply)
     }
@@ -147,9 +149,11 @@ final class ForwardAuth: RequestHandler {
     _ head: borrowing RequestHead, _ bytes: Span<UInt8>, _ arrival: UInt64, _ exchange: Exchange,
     _ reader: borrowing TokenReader, _ reply: inout Reply
   ) -> Decision {
+    let requester = Requester(connection: exchange.connection, peer: exchange.peer)
+    let standing = standings.standing(of: requester, now: Self.seconds)
     let submission = reader.withSignature { signature in
       pool.submit(
-        loop: number, digest: digest, token: bytes.extracting(token), audience: bytes.extracting(audience),
+        loop: number, requester: requester, standing: standing, digest: digest, token: bytes.extracting(token), audience: bytes.extracting(audience),
         signingInputCount: reader.signingInput.upperBound, signature: signature, key: key)
     }
     switch submission {
@@ -169,10 +173,13 @@ final class ForwardAuth: RequestHandler {
 
   // MARK: - Verifications that are done
 
-  /// The pool has called: answers every request that waited for the cells that are finished, through the server that has
-  /// asked for them.
+  /// Cells that are settled in a turn of the loop, so that a remembered token never waits behind a thousand.
+  private static let settledATurn = 64
+
+  /// The pool has called: answers the requests that waited for the cells that are finished, through the server that has
+  /// asked for them. It calls again when there are more than one turn of the loop takes.
   func settleFinished(through server: HTTPServer) {
-    pool.takeFinished(loop: number, into: &finished)
+    pool.takeFinished(loop: number, most: Self.settledATurn, into: &finished)
     for cell in finished {
       settle(cell, server)
       pool.release(cell, loop: number)
@@ -194,6 +201,7 @@ final class ForwardAuth: RequestHandler {
       } else {
         counters.countAllowed()
       }
+      note(request.exchange, isGenuine: cell.isGenuine, server)
       let wasThere = server.finish(request.exchange) { reply in
         if let reason {
           replies.write(reason, to: &reply)
@@ -206,6 +214,17 @@ final class ForwardAuth: RequestHandler {
       counters.observeDuration(nanoseconds: Clock.monotonicNanoseconds &- request.arrival)
     }
   }
+
+  /// A connection is judged by the signatures that it has sent: while it is failing, whatever it sends is looked at in
+  /// turns, after the requests of others.
+  private func note(_ exchange: Exchange, isGenuine: Bool, _ server: HTTPServer) {
+    let requester = Requester(connection: exchange.connection, peer: exchange.peer)
+    standings.note(requester, isGenuine: isGenuine, now: Self.seconds)
+    let isFailing = standings.standing(of: requester, now: Self.seconds) == .failing
+    server.takeTurns(exchange, forMilliseconds: isFailing ? 30_000 : 0)
+  }
+
+  private static var seconds: Int { Int(Clock.monotonicMilliseconds / 1000) }
 
   /// Nil allows. The token is judged again, and in full: by the time and the keys of now, and because its claims may have
   /// been left for later.
