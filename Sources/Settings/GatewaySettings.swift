@@ -81,6 +81,8 @@ public struct GatewaySettings: Equatable, Sendable {
   public internal(set) var keysRefreshSeconds: Int
   /// 1...30 days.
   public internal(set) var keysMaxAgeSeconds: Int
+  /// 0 (never)...10.
+  public internal(set) var unknownKidWaitSeconds: Int
   /// 1...64.
   public internal(set) var eventLoops: Int
   /// 1...64.
@@ -120,6 +122,7 @@ struct UnfinishedSettings {
   var exposeReason = false
   var keysRefreshSeconds = 0
   var keysMaxAgeSeconds = 0
+  var unknownKidWaitSeconds = 0
   var eventLoops: Int?
   var verifyWorkers: Int?
   var maxConnections = 0

@@ -34,6 +34,7 @@ extension SettingsTable {
       socketMode: read.socketMode, socketOwner: read.socketOwner, stateDirectory: read.stateDirectory,
       unavailableStatus: read.unavailableStatus, exposeReason: read.exposeReason,
       keysRefreshSeconds: read.keysRefreshSeconds, keysMaxAgeSeconds: read.keysMaxAgeSeconds,
+      unknownKidWaitSeconds: read.unknownKidWaitSeconds,
       eventLoops: read.eventLoops ?? cores, verifyWorkers: read.verifyWorkers ?? cores,
       maxConnections: read.maxConnections, maxHeadBytes: read.maxHeadBytes,
       headerTimeoutSeconds: read.headerTimeoutSeconds, idleTimeoutSeconds: read.idleTimeoutSeconds,

@@ -20,6 +20,7 @@ public enum SettingName: String, CaseIterable, Sendable {
   case exposeReason = "expose_reason"
   case keysRefresh = "keys_refresh"
   case keysMaxAge = "keys_max_age"
+  case unknownKidWait = "unknown_kid_wait"
   case eventLoops = "event_loops"
   case verifyWorkers = "verify_workers"
   case maxConnections = "max_connections"
@@ -197,6 +198,10 @@ public enum SettingsTable {
       .keysMaxAge, "duration", .text("7d"), allowed: "1s to 30d",
       help: "How long keys that cannot be refreshed are trusted.", into: \.keysMaxAgeSeconds,
       by: { text throws(Refusal) in try seconds(text, in: 1...2_592_000) }),
+    entry(
+      .unknownKidWait, "duration", .text("2s"), allowed: "0s (never) to 10s",
+      help: "How long a request with an unknown kid may wait for the fetch of keys that it causes or meets.",
+      into: \.unknownKidWaitSeconds, by: { text throws(Refusal) in try seconds(text, in: 0...10) }),
     entry(
       .eventLoops, "count", .derived("one a core"), allowed: "1 to 64", help: "Threads that serve connections.",
       into: \.eventLoops, by: { text throws(Refusal) in try wholeNumber(text, in: 1...64) }),

@@ -21,6 +21,7 @@ extension GatewaySettings {
     case .exposeReason: exposeReason ? "on" : "off"
     case .keysRefresh: durationText(keysRefreshSeconds)
     case .keysMaxAge: durationText(keysMaxAgeSeconds)
+    case .unknownKidWait: durationText(unknownKidWaitSeconds)
     case .eventLoops: String(eventLoops)
     case .verifyWorkers: String(verifyWorkers)
     case .maxConnections: String(maxConnections)

@@ -39,6 +39,7 @@ private func line(_ flags: [String: String], _ environment: [String: String] = [
   #expect(!settings.exposeReason)
   #expect(settings.keysRefreshSeconds == 3600)
   #expect(settings.keysMaxAgeSeconds == 7 * 86_400)
+  #expect(settings.unknownKidWaitSeconds == 2)
   #expect(settings.eventLoops == 6)
   #expect(settings.verifyWorkers == 6)
   #expect(settings.maxConnections == 16_384)

@@ -21,6 +21,7 @@ struct SettingsFlags: ParsableArguments {
   @Option(name: flag(.exposeReason), help: help(.exposeReason)) var exposeReason: String?
   @Option(name: flag(.keysRefresh), help: help(.keysRefresh)) var keysRefresh: String?
   @Option(name: flag(.keysMaxAge), help: help(.keysMaxAge)) var keysMaxAge: String?
+  @Option(name: flag(.unknownKidWait), help: help(.unknownKidWait)) var unknownKidWait: String?
   @Option(name: flag(.eventLoops), help: help(.eventLoops)) var eventLoops: String?
   @Option(name: flag(.verifyWorkers), help: help(.verifyWorkers)) var verifyWorkers: String?
   @Option(name: flag(.maxConnections), help: help(.maxConnections)) var maxConnections: String?
@@ -59,6 +60,7 @@ struct SettingsFlags: ParsableArguments {
     case .exposeReason: exposeReason
     case .keysRefresh: keysRefresh
     case .keysMaxAge: keysMaxAge
+    case .unknownKidWait: unknownKidWait
     case .eventLoops: eventLoops
     case .verifyWorkers: verifyWorkers
     case .maxConnections: maxConnections

@@ -10,7 +10,7 @@ import Verification
 import VerificationPool
 
 /// What a loop knows of tokens. Handed down as one `inout`, so that the access to it is checked once a request.
-private struct Memory: ~Copyable {
+struct Memory: ~Copyable {
   var digests = DigestMemo()
   var reader = TokenReader()
   var cache: TokenCache
@@ -23,21 +23,26 @@ final class ForwardAuth: RequestHandler {
   private static let assertionField: FieldName = "cf-access-jwt-assertion"
   private static let assertionCookie: CookieName = "CF_Authorization"
 
-  private let number: Int
-  private let judge: Judge
-  private let pool: VerificationPool
-  private let replies: ReplyTexts
-  private let bells: [UnknownKidBell]
-  private let counters: LoopCounters
-  private let shared: SharedCounters
-  private let denials: DenialLog
+  let number: Int
+  let judge: Judge
+  let pool: VerificationPool
+  let replies: ReplyTexts
+  let bells: [UnknownKidBell]
+  let keyWaitPlaces: KeyWaitPlaces
+  let unknownKidWait: Int64
+  let counters: LoopCounters
+  let shared: SharedCounters
+  let denials: DenialLog
 
-  private var keys: [KeySet] = []
-  private var memory: Memory
-  private var waiting: WaitingRequests
-  private var finished: [Int] = []
-  private var standings = Standings()
-  private var identityLines: [UInt8] = []
+  var keys: [KeySet] = []
+  var memory: Memory
+  var waiting: WaitingRequests
+  var finished: [Int] = []
+  var standings = Standings()
+  var identityLines: [UInt8] = []
+  var keyWaits = KeyWaits()
+  /// Calls `endKeyWaits`; the loop's to make, after the server.
+  var keyWaitTimer: LoopTimer?
 
   init(number: Int, parts: ServingParts, counters: LoopCounters) {
     self.number = number
@@ -46,6 +51,8 @@ final class ForwardAuth: RequestHandler {
     replies = ReplyTexts(
       unavailableStatus: UInt16(parts.settings.unavailableStatus), exposesReason: parts.settings.exposeReason)
     bells = parts.bells
+    keyWaitPlaces = parts.keyWaitPlaces
+    unknownKidWait = Int64(parts.settings.unknownKidWaitSeconds) * 1000
     shared = parts.shared
     self.counters = counters
     denials = DenialLog(parts.log)
@@ -99,7 +106,11 @@ final class ForwardAuth: RequestHandler {
     case .remembered(let hit): return allow(hit, memory.cache, arrival, &reply)
     case .refused(let reason):
       counters.countCacheMiss()
-      if reason == .keyUnknown { ring(memory.reader) }
+      if reason == .keyUnknown,
+        waitForKeys(promises(after: memory.reader), head, bytes, audience, token, arrival, exchange)
+      {
+        return .wait
+      }
       return deny(reason, audience, head, bytes, arrival, &reply)
     case .needsSignature(let key, let digest):
       guard exchange.mayWait else { return .later }
@@ -117,13 +128,6 @@ final class ForwardAuth: RequestHandler {
     cache.withPayload(of: hit) { reply.append(fieldLines: $0) }
     counters.observeDuration(nanoseconds: Clock.monotonicNanoseconds &- arrival)
     return .reply
-  }
-
-  /// An unknown `kid`: the set of the token's own issuer alone may be out of date. Whose token it is is not known where
-  /// its claims were not read, and then it may be any.
-  private func ring(_ reader: borrowing TokenReader) {
-    if let issuer = judge.issuer(of: reader) { return bells[issuer].ring() }
-    for bell in bells { bell.ring() }
   }
 
   /// The header, or else the cookie (SPEC.md, "Where the assertion is looked for"). A header that is there decides,
@@ -149,13 +153,8 @@ final class ForwardAuth: RequestHandler {
     _ head: borrowing RequestHead, _ bytes: Span<UInt8>, _ arrival: UInt64, _ exchange: Exchange,
     _ reader: borrowing TokenReader, _ reply: inout Reply
   ) -> Decision {
-    let requester = Requester(connection: exchange.connection, peer: exchange.peer)
-    let standing = standings.standing(of: requester, now: Self.seconds)
-    let submission = reader.withSignature { signature in
-      pool.submit(
-        loop: number, requester: requester, standing: standing, digest: digest, token: bytes.extracting(token), audience: bytes.extracting(audience),
-        signingInputCount: reader.signingInput.upperBound, signature: signature, key: key)
-    }
+    let submission = submit(
+      digest, key, bytes.extracting(audience), bytes.extracting(token), exchange, reader)
     switch submission {
     case .full:
       shared.countPoolOverload()
@@ -171,89 +170,6 @@ final class ForwardAuth: RequestHandler {
     return .wait
   }
 
-  // MARK: - Verifications that are done
-
-  /// Cells that are settled in a turn of the loop, so that a remembered token never waits behind a thousand.
-  private static let settledATurn = 64
-
-  /// The pool has called: answers the requests that waited for the cells that are finished, through the server that has
-  /// asked for them. It calls again when there are more than one turn of the loop takes.
-  func settleFinished(through server: HTTPServer) {
-    pool.takeFinished(loop: number, most: Self.settledATurn, into: &finished)
-    for cell in finished {
-      settle(cell, server)
-      pool.release(cell, loop: number)
-    }
-  }
-
-  private func settle(_ number: Int, _ server: HTTPServer) {
-    let cell = pool.finished(number)
-    let reason = verdict(cell)
-    if reason == nil { remember(cell) }
-    while let request = waiting.takeNext(of: number) {
-      if request.ownsCell {
-        shared.countVerification(ok: cell.isGenuine)
-        cell.key?.uses.count(isGood: cell.isGenuine, now: Clock.wallSeconds)
-      }
-      if let reason {
-        counters.countDenied(reason: Int(reason.rawValue))
-        if denials.admits() { denials.write(reason, request.details) }
-      } else {
-        counters.countAllowed()
-      }
-      note(request.exchange, isGenuine: cell.isGenuine, server)
-      let wasThere = server.finish(request.exchange) { reply in
-        if let reason {
-          replies.write(reason, to: &reply)
-        } else {
-          reply.status = 200
-          reply.append(fieldLines: identityLines)
-        }
-      }
-      if !wasThere { counters.countClientGone() }
-      counters.observeDuration(nanoseconds: Clock.monotonicNanoseconds &- request.arrival)
-    }
-  }
-
-  /// A connection is judged by the signatures that it has sent: while it is failing, whatever it sends is looked at in
-  /// turns, after the requests of others.
-  private func note(_ exchange: Exchange, isGenuine: Bool, _ server: HTTPServer) {
-    let requester = Requester(connection: exchange.connection, peer: exchange.peer)
-    standings.note(requester, isGenuine: isGenuine, now: Self.seconds)
-    let isFailing = standings.standing(of: requester, now: Self.seconds) == .failing
-    server.takeTurns(exchange, forMilliseconds: isFailing ? 30_000 : 0)
-  }
-
-  private static var seconds: Int { Int(Clock.monotonicMilliseconds / 1000) }
-
-  /// Nil allows. The token is judged again, and in full: by the time and the keys of now, and because its claims may have
-  /// been left for later.
-  private func verdict(_ cell: Cell) -> Reason? {
-    guard cell.isGenuine, let verifiedBy = cell.key else { return .signature }
-    let token = cell.token
-    let audience = cell.audience
-    let verdict = judge.confirm(
-      token: token.span, audience: audience.span, now: Clock.wallSeconds, keys: keys, verifiedBy: verifiedBy,
-      reader: &memory.reader)
-    switch verdict {
-    case .allowed: return nil
-    case .denied(let reason): return reason
-    }
-  }
-
-  /// Renders the identity of the token that `verdict` has just read, and remembers it.
-  private func remember(_ cell: Cell) {
-    IdentityLines.write(memory.reader, to: &identityLines)
-    guard let validity = judge.validity(of: memory.reader), let key = cell.key, let digest = cell.digest else { return }
-    let evictions = memory.cache.counters.evictions
-    let lines = identityLines
-    memory.cache.insert(
-      digest, epoch: memory.cache.epoch, key: key, validFrom: validity.validFrom, refuseFrom: validity.refuseFrom,
-      payload: lines.span)
-    counters.countCacheEvictions(Int(memory.cache.counters.evictions - evictions))
-    countCache()
-  }
-
   /// Gives back some of the memory of remembered tokens whose time is over; true: there may be more to do soon.
   func releaseExpired() -> Bool {
     let hasMore = memory.cache.releaseExpired(now: Clock.wallSeconds)
@@ -261,7 +177,7 @@ final class ForwardAuth: RequestHandler {
     return hasMore
   }
 
-  private func countCache() {
+  func countCache() {
     counters.setCache(entries: memory.cache.counters.entries, bytes: memory.cache.counters.bytes)
   }
 

@@ -99,6 +99,8 @@ final class RunningGateway {
     // Before the first request can come: with a good state file none is refused for want of keys.
     let keys = try KeySources(settings, on: loop, bells: parts.bells, log: log) { [unowned self] keys in
       publish(keys, addresses)
+    } fetchEnded: { [unowned self] issuer, end in
+      for mailbox in mailboxes { mailbox.post(.fetchEnded(issuer: issuer, end: end)) }
     }
     self.keys = keys
     keys.restore()

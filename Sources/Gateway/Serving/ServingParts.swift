@@ -16,6 +16,7 @@ struct ServingParts: Sendable {
   let pool: VerificationPool
   /// One an issuer, in the order of the settings and the judge.
   let bells: [UnknownKidBell]
+  let keyWaitPlaces = KeyWaitPlaces()
   let shared: SharedCounters
   let log: Log
 }
@@ -24,6 +25,9 @@ struct ServingParts: Sendable {
 enum LoopMessage: Sendable {
   /// Judge by these keys from now on, at most one set an issuer.
   case keys([KeySet])
+  /// A fetch of an issuer's keys that its bell has promised has ended, or will not come. Follows `keys`, where it brought
+  /// new ones.
+  case fetchEnded(issuer: Int, end: UInt64)
   /// Accept from now on: the first keys are there, or could not be had.
   case accept
   /// Stop accepting, answer what is in flight, say so when that is done.
