@@ -1,9 +1,10 @@
-// libevent 2.1 (core, extra, openssl) for Swift: the headers, and static inline wrappers for what Swift can't
-// import (macros, variadics). Nothing else lives here.
+// libevent 2.1 (core, extra, openssl) and calls of Linux for Swift: the headers, and static inline wrappers for what Swift
+// can't import (macros, variadics). Nothing else lives here.
 #pragma once
 #include <sys/select.h>
 
 #include <sys/eventfd.h>
+#include <sys/prctl.h>
 #include <sys/signalfd.h>
 
 #include <event2/buffer.h>
@@ -14,3 +15,6 @@
 #include <event2/keyvalq_struct.h>
 #include <event2/listener.h>
 #include <event2/util.h>
+
+// prctl is variadic.
+static inline int cevent_set_dumpable(int dumpable) { return prctl(PR_SET_DUMPABLE, dumpable, 0, 0, 0); }

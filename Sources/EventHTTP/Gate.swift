@@ -69,7 +69,8 @@ extension HTTPServer {
 
   /// The socket has bytes, has ended, or has failed.
   private func readable(_ connection: Connection) {
-    if connection.isPipelining || connection.takesTurnsUntil > 0, connection.state == .idle || connection.state == .partial {
+    let takesTurns = connection.isPipelining || connection.takesTurnsUntil > 0
+    if takesTurns, connection.state == .idle || connection.state == .partial {
       awaitTurn(connection)
     } else {
       read(connection, share: 1)

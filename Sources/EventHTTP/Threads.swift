@@ -29,6 +29,10 @@ public enum LoopThread {
   }
 }
 
+/// Whether the system may write this process's memory to a file when it crashes, and other processes of its user may read
+/// it (prctl(2), PR_SET_DUMPABLE). For the process, from any thread.
+public func allowMemoryDumps(_ isAllowed: Bool) { _ = cevent_set_dumpable(isAllowed ? 1 : 0) }
+
 /// The signals that the program acts on.
 public enum ProcessSignal: Int32, CaseIterable, Sendable {
   case terminate = 15

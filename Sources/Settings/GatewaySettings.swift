@@ -99,6 +99,8 @@ public struct GatewaySettings: Equatable, Sendable {
   public internal(set) var drainTimeoutSeconds: Int
   /// Over all loops; 0 (nothing is remembered) or 64 KiB...16 GiB.
   public internal(set) var tokenCacheBytes: Int
+  /// Whether the process may be dumped, and traced by other processes of its user.
+  public internal(set) var coreDumps: Bool
   public internal(set) var logLevel: LogThreshold
   public internal(set) var logFormat: LogStyle
 }
@@ -131,6 +133,7 @@ struct UnfinishedSettings {
   var idleTimeoutSeconds = 0
   var drainTimeoutSeconds = 0
   var tokenCacheBytes = 0
+  var coreDumps = false
   var logLevel = LogThreshold.info
   var logFormat: LogStyle?
 }

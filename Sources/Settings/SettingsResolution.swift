@@ -38,7 +38,8 @@ extension SettingsTable {
       eventLoops: read.eventLoops ?? cores, verifyWorkers: read.verifyWorkers ?? cores,
       maxConnections: read.maxConnections, maxHeadBytes: read.maxHeadBytes,
       headerTimeoutSeconds: read.headerTimeoutSeconds, idleTimeoutSeconds: read.idleTimeoutSeconds,
-      drainTimeoutSeconds: read.drainTimeoutSeconds, tokenCacheBytes: read.tokenCacheBytes, logLevel: read.logLevel,
+      drainTimeoutSeconds: read.drainTimeoutSeconds, tokenCacheBytes: read.tokenCacheBytes, coreDumps: read.coreDumps,
+      logLevel: read.logLevel,
       logFormat: read.logFormat ?? (surroundings.stderrIsTerminal ? .text : .json))
     return ResolvedSettings(settings: settings, warnings: warnings(settings, environment))
   }
@@ -172,7 +173,10 @@ extension SettingsTable {
     }
   }
 
-  /// Unknown `GATEWAY_…` variables, and a team that `issuer` overrules.
+  /// The least share of `token_cache_bytes` with which a loop remembers anything; Verification's `TokenCache` has it so.
+  static let smallestCacheOfALoop = 65_536
+
+  /// Unknown `GATEWAY_…` variables, a team that `issuer` overrules, and a memory of tokens that is too small for the loops.
   private static func warnings(_ settings: GatewaySettings, _ environment: [String: String]) -> [SettingsWarning] {
     let known = Set(SettingName.allCases.map(\.variable))
     var warnings: [SettingsWarning] = []
@@ -191,6 +195,14 @@ extension SettingsTable {
       warnings.append(
         SettingsWarning(
           description: "issuer \(issuers.joined(separator: ",")) is used, and team_domain \(team) is ignored"))
+    }
+    let share = settings.tokenCacheBytes / settings.eventLoops
+    if settings.tokenCacheBytes > 0, share < smallestCacheOfALoop {
+      warnings.append(
+        SettingsWarning(
+          description:
+            "token_cache_bytes \(settings.text(of: .tokenCacheBytes)) over \(settings.eventLoops) event loops is \(share) bytes each, and below 64KiB a loop remembers nothing"
+        ))
     }
     return warnings
   }

@@ -29,6 +29,7 @@ public enum SettingName: String, CaseIterable, Sendable {
   case idleTimeout = "idle_timeout"
   case drainTimeout = "drain_timeout"
   case tokenCacheBytes = "token_cache_bytes"
+  case coreDumps = "core_dumps"
   case logLevel = "log_level"
   case logFormat = "log_format"
 
@@ -229,12 +230,17 @@ public enum SettingsTable {
       by: { text throws(Refusal) in try seconds(text, in: 0...600) }),
     entry(
       .tokenCacheBytes, "size", .text("64MiB"), allowed: "0 (off), or 64KiB to 16384MiB",
-      help: "Memory for verified tokens, over all loops.", into: \.tokenCacheBytes,
+      help: "Memory for verified tokens and their bytes, over all loops; a loop needs 64KiB of it.",
+      into: \.tokenCacheBytes,
       by: { text throws(Refusal) in
         let size = try bytes(text, in: 0...(16 << 30))
         guard size == 0 || size >= 65_536 else { throw Refusal() }
         return size
       }),
+    entry(
+      .coreDumps, "switch", .text("off"), allowed: "on or off",
+      help: "Let the system write the process's memory to a file when it crashes; tokens may be in there.",
+      into: \.coreDumps, by: onOff),
     entry(
       .logLevel, "level", .text("info"), allowed: "debug, info, warning or error",
       help: "The least important lines that are logged.", into: \.logLevel,

@@ -30,6 +30,7 @@ extension GatewaySettings {
     case .idleTimeout: durationText(idleTimeoutSeconds)
     case .drainTimeout: durationText(drainTimeoutSeconds)
     case .tokenCacheBytes: sizeText(tokenCacheBytes)
+    case .coreDumps: coreDumps ? "on" : "off"
     case .logLevel: logLevel.rawValue
     case .logFormat: logFormat.rawValue
     }

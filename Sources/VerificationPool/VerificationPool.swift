@@ -30,7 +30,7 @@ public final class VerificationPool: Sendable {
     var taken = [Int](repeating: 0, count: Standing.allCases.count)
     /// Workers that wait at the semaphore.
     var parked = 0
-    /// First cell of each bucket of taken cells, by digest.
+    /// First cell of each bucket of taken cells, by the hash of audience and token.
     var buckets: [Int]
     /// Finished cells that a loop has not taken yet: those of failing connections apart, which are settled last.
     var finished: [Finished]
@@ -53,6 +53,7 @@ public final class VerificationPool: Sendable {
   private let work = DispatchSemaphore(value: 0)
   private let wake: [@Sendable () -> Void]
   private let cells: [Cell]
+  private let tokenHash = TokenHash()
 
   /// Starts the workers, which live as long as the process.
   ///
@@ -102,20 +103,20 @@ public final class VerificationPool: Sendable {
   ///   - loop: the caller's number.
   ///   - requester: who asks; those of one connection take turns with those of others.
   ///   - standing: the place in the queue that it has earned (`Standings`), and its share of the pool.
-  ///   - digest: names audience and token.
   ///   - token: copied. Its first `signingInputCount` bytes are what was signed.
   ///   - audience: copied, for the loop to judge again by.
   ///   - signature: copied; decoded.
   public func submit(
-    loop: Int, requester: Requester, standing: Standing, digest: SHA256Digest, token: Span<UInt8>,
-    audience: Span<UInt8>, signingInputCount: Int, signature: Span<UInt8>, key: VerificationKey
+    loop: Int, requester: Requester, standing: Standing, token: Span<UInt8>, audience: Span<UInt8>,
+    signingInputCount: Int, signature: Span<UInt8>, key: VerificationKey
   ) -> Submission {
+    let hash = tokenHash.ofAll(audience: audience, token: token)
     let (submission, toWake) = state.withLock { state -> (Submission, Waking) in
-      let bucket = Self.bucket(of: digest, among: state.buckets.count)
+      let bucket = Self.bucket(of: hash, among: state.buckets.count)
       var number = state.buckets[bucket]
       while number >= 0 {
         let cell = state.cells[number]
-        if cell.digest == digest, cell.key?.isSame(as: key) == true {
+        if cell.hash == hash, cell.holds(token: token, audience: audience, key: key) {
           let isWaiting = cell.waitingLoops & (1 << UInt64(loop)) != 0
           cell.waitingLoops |= 1 << UInt64(loop)
           // It is finished, but not given back: the outcome is as good for this loop, which may have missed its call.
@@ -131,7 +132,7 @@ public final class VerificationPool: Sendable {
       else { return (.full, .nobody) }
       let cell = state.cells[number]
       cell.fill(
-        digest: digest, token: token, audience: audience, signingInputCount: signingInputCount, signature: signature,
+        hash: hash, token: token, audience: audience, signingInputCount: signingInputCount, signature: signature,
         key: key)
       cell.waitingLoops = 1 << UInt64(loop)
       cell.standing = standing
@@ -183,6 +184,7 @@ public final class VerificationPool: Sendable {
       released.waitingLoops &= ~(1 << UInt64(loop))
       guard released.waitingLoops == 0 else { return }
       Self.unlink(cell, in: &state)
+      released.erase()
       state.taken[released.standing.rawValue] -= 1
       state.free.append(cell)
     }
@@ -191,8 +193,7 @@ public final class VerificationPool: Sendable {
   /// Nobody may join a cell any more.
   private static func unlink(_ number: Int, in state: inout State) {
     let cell = state.cells[number]
-    guard let digest = cell.digest else { return }
-    let bucket = bucket(of: digest, among: state.buckets.count)
+    let bucket = bucket(of: cell.hash, among: state.buckets.count)
     if state.buckets[bucket] == number {
       state.buckets[bucket] = cell.nextInBucket
     } else {
@@ -210,9 +211,7 @@ public final class VerificationPool: Sendable {
     }
   }
 
-  private static func bucket(of digest: SHA256Digest, among count: Int) -> Int {
-    Int(truncatingIfNeeded: digest.words.1) & (count - 1)
-  }
+  private static func bucket(of hash: UInt64, among count: Int) -> Int { Int(truncatingIfNeeded: hash) & (count - 1) }
 
   // MARK: - Workers
 

@@ -72,11 +72,11 @@ struct KeyScheduleTests {
     #expect(ask(500_003) == .refuseUnknownKid)
   }
 
-  @Test(arguments: [1, 7, 100, 1000] as [Int64])
-  func `a flood of unknown kids is nine fetches in the first minute and six in each after it`(_ pause: Int64) {
+  @Test(arguments: [1, 7, 100, 1000])
+  func `a flood of unknown kids is nine fetches in the first minute and six in each after it`(_ pause: Int) {
     var schedule = ready()
     var minutes = [Int](repeating: 0, count: 5)
-    for time in stride(from: 0, to: 300_000, by: pause) {
+    for time in stride(from: Int64(0), to: 300_000, by: pause) {
       if case .fetch = schedule.unknownKid(at: time) {
         minutes[Int(time / 60_000)] += 1
         _ = schedule.fetchSucceeded(at: time, random: 0.5)

@@ -113,6 +113,8 @@ let goodTexts: [Good] = [
   Good("idle_timeout", "1h", \.idleTimeoutSeconds, 3600),
   Good("drain_timeout", "0", \.drainTimeoutSeconds, 0),
   Good("drain_timeout", "10m", \.drainTimeoutSeconds, 600),
+  Good("core_dumps", "on", \.coreDumps, true),
+  Good("core_dumps", "off", \.coreDumps, false),
   Good("token_cache_bytes", "0", \.tokenCacheBytes, 0),
   Good("token_cache_bytes", "64KiB", \.tokenCacheBytes, 65_536),
   Good("token_cache_bytes", "16384MiB", \.tokenCacheBytes, 17_179_869_184),
@@ -199,6 +201,7 @@ let badTexts: [(name: String, texts: [String])] = [
   ("idle_timeout", ["", "0", "3601", "1d"]),
   ("drain_timeout", ["", "601", "11m"]),
   ("token_cache_bytes", ["", "1", "65535", "16385MiB", "64MB", "17179869185", "999999999999999999MiB"]),
+  ("core_dumps", ["", "true", "0", "ON"]),
   ("log_level", ["", "trace", "warn", "INFO"]),
   ("log_format", ["", "JSON", "logfmt"]),
 ]

@@ -19,7 +19,8 @@ import Testing
   }
 
   @Test func `connections take turns, however much one of them has asked before`() {
-    let cells: [(Standing, UInt64)] = (0..<6).map { _ in (.unknown, 1) } + [(.unknown, 2), (.unknown, 3), (.unknown, 2)]
+    let cells: [(Standing, UInt64)] =
+      (0..<6).map { _ in (.unknown, 1) } + [(.unknown, 2), (.unknown, 3), (.unknown, 2)]
     #expect(order(cells) == [0, 6, 7, 1, 8, 2, 3, 4, 5])
   }
 
@@ -63,7 +64,8 @@ import Testing
       if Bool.random(using: &generator), let cell = outside.randomElement(using: &generator) {
         outside.remove(cell)
         queue.append(
-          cell, Standing.allCases.randomElement(using: &generator)!, connection: UInt64.random(in: 0..<90, using: &generator))
+          cell, Standing.allCases.randomElement(using: &generator)!,
+          connection: UInt64.random(in: 0..<90, using: &generator))
       } else if let cell = queue.popFirst() {
         #expect(outside.insert(cell).inserted, "seed \(seed)")
       } else {
@@ -85,10 +87,12 @@ import Testing
 @Suite struct StandingsTests {
   private let one = Requester(connection: 1, peer: 10)
 
-  @Test(arguments: [
-    ([], .unknown), ([true], .proven), ([false], .failing), ([true, false], .failing), ([true, true, false], .proven),
-    ([false, true, true], .proven),
-  ] as [([Bool], Standing)])
+  @Test(
+    arguments: [
+      ([], .unknown), ([true], .proven), ([false], .failing), ([true, false], .failing),
+      ([true, true, false], .proven),
+      ([false, true, true], .proven),
+    ] as [([Bool], Standing)])
   func `a connection stands by the majority of its outcomes`(_ outcomes: [Bool], _ standing: Standing) {
     var standings = Standings()
     for isGenuine in outcomes { standings.note(one, isGenuine: isGenuine, now: 100) }

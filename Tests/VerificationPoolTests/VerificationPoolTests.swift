@@ -29,11 +29,11 @@ import VerificationPool
   ) throws -> Submission {
     var reader = TokenReader()
     try #require(reader.read(token.span) == nil)
-    let digest = SHA256Digest(audience: audience.span, token: token.span)
     let signingInput = reader.signingInput.upperBound
     return reader.withSignature { signature in
       pool.submit(
-        loop: loop, requester: Requester(connection: connection, peer: 0), standing: standing, digest: digest, token: token.span, audience: audience.span, signingInputCount: signingInput,
+        loop: loop, requester: Requester(connection: connection, peer: 0), standing: standing, token: token.span,
+        audience: audience.span, signingInputCount: signingInput,
         signature: signature, key: keys.keys[0])
     }
   }

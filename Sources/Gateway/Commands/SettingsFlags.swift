@@ -30,6 +30,7 @@ struct SettingsFlags: ParsableArguments {
   @Option(name: flag(.idleTimeout), help: help(.idleTimeout)) var idleTimeout: String?
   @Option(name: flag(.drainTimeout), help: help(.drainTimeout)) var drainTimeout: String?
   @Option(name: flag(.tokenCacheBytes), help: help(.tokenCacheBytes)) var tokenCacheBytes: String?
+  @Option(name: flag(.coreDumps), help: help(.coreDumps)) var coreDumps: String?
   @Option(name: flag(.logLevel), help: help(.logLevel)) var logLevel: String?
   @Option(name: flag(.logFormat), help: help(.logFormat)) var logFormat: String?
 
@@ -69,6 +70,7 @@ struct SettingsFlags: ParsableArguments {
     case .idleTimeout: idleTimeout
     case .drainTimeout: drainTimeout
     case .tokenCacheBytes: tokenCacheBytes
+    case .coreDumps: coreDumps
     case .logLevel: logLevel
     case .logFormat: logFormat
     }

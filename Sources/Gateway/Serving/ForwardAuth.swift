@@ -11,7 +11,6 @@ import VerificationPool
 
 /// What a loop knows of tokens. Handed down as one `inout`, so that the access to it is checked once a request.
 struct Memory: ~Copyable {
-  var digests = DigestMemo()
   var reader = TokenReader()
   var cache: TokenCache
 
@@ -96,14 +95,14 @@ final class ForwardAuth: RequestHandler {
     _ head: borrowing RequestHead, _ bytes: Span<UInt8>, _ audience: Range<Int>, _ token: Range<Int>,
     _ arrival: UInt64, _ exchange: Exchange, _ memory: inout Memory, _ reply: inout Reply
   ) -> Decision {
-    let digest = memory.digests.digestIfShort(audience: bytes.extracting(audience), token: bytes.extracting(token))
     let now = Clock.wallSeconds
-    if let digest, let hit = memory.cache.lookup(digest, now: now) { return allow(hit, memory.cache, arrival, &reply) }
-    let first = judge.answer(
-      token: bytes.extracting(token), audience: bytes.extracting(audience), digest: digest, now: now, keys: keys,
-      reader: &memory.reader, cache: memory.cache)
+    let remembered = memory.cache.lookup(
+      audience: bytes.extracting(audience), token: bytes.extracting(token), now: now)
+    if let remembered { return allow(remembered, memory.cache, arrival, &reply) }
+    let first = judge.firstAnswer(
+      token: bytes.extracting(token), audience: bytes.extracting(audience), now: now, keys: keys,
+      reader: &memory.reader)
     switch first {
-    case .remembered(let hit): return allow(hit, memory.cache, arrival, &reply)
     case .refused(let reason):
       counters.countCacheMiss()
       if reason == .keyUnknown,
@@ -112,10 +111,10 @@ final class ForwardAuth: RequestHandler {
         return .wait
       }
       return deny(reason, audience, head, bytes, arrival, &reply)
-    case .needsSignature(let key, let digest):
+    case .needsSignature(let key):
       guard exchange.mayWait else { return .later }
       counters.countCacheMiss()
-      return submit(digest, key, audience, token, head, bytes, arrival, exchange, memory.reader, &reply)
+      return submit(key, audience, token, head, bytes, arrival, exchange, memory.reader, &reply)
     }
   }
 
@@ -149,12 +148,12 @@ final class ForwardAuth: RequestHandler {
   }
 
   private func submit(
-    _ digest: SHA256Digest, _ key: VerificationKey, _ audience: Range<Int>, _ token: Range<Int>,
+    _ key: VerificationKey, _ audience: Range<Int>, _ token: Range<Int>,
     _ head: borrowing RequestHead, _ bytes: Span<UInt8>, _ arrival: UInt64, _ exchange: Exchange,
     _ reader: borrowing TokenReader, _ reply: inout Reply
   ) -> Decision {
     let submission = submit(
-      digest, key, bytes.extracting(audience), bytes.extracting(token), exchange, reader)
+      key, bytes.extracting(audience), bytes.extracting(token), exchange, reader)
     switch submission {
     case .full:
       shared.countPoolOverload()

@@ -62,6 +62,8 @@ final class RunningGateway {
     self.log = log
     OpenSSLLibrary.keepThroughExit()
     LibeventLog.install(log)
+    // Whole tokens are in memory (`TokenCache`), and a token is a password for as long as it lives.
+    if !settings.coreDumps { allowMemoryDumps(false) }
     raiseDescriptorLimit()
     loop = try EventLoop()
     events = try Mailbox()

@@ -9,14 +9,14 @@ import VerificationPool
 extension ForwardAuth {
   /// Puts the token that `reader` has just read to the pool.
   func submit(
-    _ digest: SHA256Digest, _ key: VerificationKey, _ audience: Span<UInt8>, _ token: Span<UInt8>, _ exchange: Exchange,
+    _ key: VerificationKey, _ audience: Span<UInt8>, _ token: Span<UInt8>, _ exchange: Exchange,
     _ reader: borrowing TokenReader
   ) -> Submission {
     let requester = Requester(connection: exchange.connection, peer: exchange.peer)
     let standing = standings.standing(of: requester, now: Self.seconds)
     return reader.withSignature { signature in
       pool.submit(
-        loop: number, requester: requester, standing: standing, digest: digest, token: token, audience: audience,
+        loop: number, requester: requester, standing: standing, token: token, audience: audience,
         signingInputCount: reader.signingInput.upperBound, signature: signature, key: key)
     }
   }
@@ -94,11 +94,14 @@ extension ForwardAuth {
   /// Renders the identity of the token that `verdict` has just read, and remembers it.
   private func remember(_ cell: Cell) {
     IdentityLines.write(memory.reader, to: &identityLines)
-    guard let validity = judge.validity(of: memory.reader), let key = cell.key, let digest = cell.digest else { return }
+    guard let validity = judge.validity(of: memory.reader), let key = cell.key else { return }
     let evictions = memory.cache.counters.evictions
     let lines = identityLines
+    let token = cell.token
+    let audience = cell.audience
     memory.cache.insert(
-      digest, epoch: memory.cache.epoch, key: key, validFrom: validity.validFrom, refuseFrom: validity.refuseFrom,
+      audience: audience.span, token: token.span, epoch: memory.cache.epoch, key: key, validFrom: validity.validFrom,
+      refuseFrom: validity.refuseFrom,
       payload: lines.span)
     counters.countCacheEvictions(Int(memory.cache.counters.evictions - evictions))
     countCache()

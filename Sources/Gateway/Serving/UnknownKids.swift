@@ -53,18 +53,18 @@ extension ForwardAuth {
   private func judgeAgain(_ wait: KeyWait, _ memory: inout Memory, _ server: HTTPServer) {
     let audience = wait.audience
     let token = wait.token
-    let digest = memory.digests.digestIfShort(audience: audience.span, token: token.span)
-    let first = judge.answer(
-      token: token.span, audience: audience.span, digest: digest, now: Clock.wallSeconds, keys: keys,
-      reader: &memory.reader, cache: memory.cache)
-    switch first {
-    case .remembered(let hit):
+    let now = Clock.wallSeconds
+    if let hit = memory.cache.lookup(audience: audience.span, token: token.span, now: now) {
       // Another request with the same token was faster.
       counters.countAllowed()
-      finish(wait, server) { reply in
+      return finish(wait, server) { reply in
         reply.status = 200
         memory.cache.withPayload(of: hit) { reply.append(fieldLines: $0) }
       }
+    }
+    let first = judge.firstAnswer(
+      token: token.span, audience: audience.span, now: now, keys: keys, reader: &memory.reader)
+    switch first {
     case .refused(.keyUnknown):
       let isWaiting = keyWaits.putBack(wait) {
         if let issuer = judge.issuer(of: memory.reader) { return [(issuer, bells[issuer].ask())] }
@@ -72,8 +72,8 @@ extension ForwardAuth {
       }
       if !isWaiting { finish(wait, denied: .keyUnknown, server) }
     case .refused(let reason): finish(wait, denied: reason, server)
-    case .needsSignature(let key, let digest):
-      switch submit(digest, key, audience.span, token.span, wait.exchange, memory.reader) {
+    case .needsSignature(let key):
+      switch submit(key, audience.span, token.span, wait.exchange, memory.reader) {
       case .full:
         shared.countPoolOverload()
         finish(wait, denied: .overloaded, server)
