@@ -79,6 +79,7 @@ let package = Package(
     tests(of: "Verification", ["Token", "DevIssuer", "POSIX"]),
     tests(of: "HTTPServing", ["EventLoops", "HTTPSyntax", "POSIX", "CEvent"]),
     tests(of: "HTTPFetch", ["EventLoops", "POSIX", "CEvent"]),
+    tests(of: "ForwardAuth", ["EventLoops", "HTTPServing", "HTTPSyntax", "Token", "Telemetry", "POSIX"]),
     tests(of: "IssuerKeys", ["Settings", "Verification", "POSIX"]),
     tests(
       of: "Gateway",

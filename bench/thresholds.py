@@ -24,7 +24,7 @@ import servers
 
 COUNTED = (500, 4500)  # requests of the short and the long run: counting is cheap
 TRACED = (200, 1000)  # callgrind is not
-MANY = 6000  # tokens of (b): so many more than the memo of digests has places that hits in it hardly count
+MANY = 6000  # tokens of (b)
 OWNERS = ("swift", "libevent", "openssl")
 ALLOCATION_SLACK = 0.05  # a request: growth of tables, a log line now and then
 INSTRUCTION_SLACK = 0.04  # of the number: tokens and keys differ from run to run, processors choose other code paths

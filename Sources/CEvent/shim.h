@@ -1,5 +1,5 @@
-// libevent 2.1 (core, extra, openssl) for Swift: the headers, and static inline wrappers for what Swift can't
-// import (macros, variadics). Nothing else lives here.
+// libevent 2.1 (core, extra, openssl) for Swift: the headers, and static inline wrappers for what Swift
+// can't import (macros, variadics). Nothing else lives here.
 #pragma once
 #include <sys/select.h>
 

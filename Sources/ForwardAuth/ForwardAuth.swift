@@ -11,8 +11,7 @@ import Token
 import Verification
 
 /// What a loop knows of tokens. Handed down as one `inout`, so that the access to it is checked once a request.
-private struct Memory: ~Copyable {
-  var digests = DigestMemo()
+struct Memory: ~Copyable {
   var reader = TokenReader()
   var cache: TokenCache
 
@@ -24,21 +23,27 @@ package final class ForwardAuthHandler: RequestHandler {
   private static let assertionField: FieldName = "cf-access-jwt-assertion"
   private static let assertionCookie: CookieName = "CF_Authorization"
 
-  private let number: Int
-  private let judge: Judge
-  private let pool: VerificationPool
-  private let replies: ReplyTexts
-  private let bells: [UnknownKidBell]
-  private let counters: LoopCounters
-  private let shared: SharedCounters
-  private let denials: DenialLog
-  private let mistakes: MistakeLog
+  let number: Int
+  let judge: Judge
+  let pool: VerificationPool
+  let replies: ReplyTexts
+  let bells: [UnknownKidBell]
+  let keyWaitPlaces: KeyWaitPlaces
+  let unknownKidWait: Int64
+  let counters: LoopCounters
+  let shared: SharedCounters
+  let denials: DenialLog
+  let mistakes: MistakeLog
 
-  private var keys: [KeySet] = []
-  private var memory: Memory
-  private var waiting: WaitingRequests
-  private var finished: [Int] = []
-  private var identityLines: [UInt8] = []
+  var keys: [KeySet] = []
+  var memory: Memory
+  var waiting: WaitingRequests
+  var finished: [Int] = []
+  var standings = Standings()
+  var identityLines: [UInt8] = []
+  var keyWaits = KeyWaits()
+  /// Calls `endKeyWaits`; the loop's to make, after the server.
+  package var keyWaitTimer: LoopTimer?
 
   package init(number: Int, parts: ServingParts, counters: LoopCounters) {
     self.number = number
@@ -47,6 +52,8 @@ package final class ForwardAuthHandler: RequestHandler {
     replies = ReplyTexts(
       unavailableStatus: UInt16(parts.unavailableStatus), exposesReason: parts.exposesReason)
     bells = parts.bells
+    keyWaitPlaces = parts.keyWaitPlaces
+    unknownKidWait = parts.unknownKidWait
     shared = parts.shared
     self.counters = counters
     denials = DenialLog(parts.log)
@@ -101,21 +108,26 @@ package final class ForwardAuthHandler: RequestHandler {
     _ head: borrowing RequestHead, _ bytes: Span<UInt8>, _ audience: Range<Int>, _ token: Range<Int>,
     _ arrival: UInt64, _ exchange: Exchange, _ memory: inout Memory, _ reply: inout Reply
   ) -> Decision {
-    let digest = memory.digests.digestIfShort(audience: bytes.extracting(audience), token: bytes.extracting(token))
     let now = Clock.wallSeconds
-    if let digest, let hit = memory.cache.lookup(digest, now: now) { return allow(hit, memory.cache, arrival, &reply) }
-    let first = judge.answer(
-      token: bytes.extracting(token), audience: bytes.extracting(audience), digest: digest, now: now, keys: keys,
-      reader: &memory.reader, cache: memory.cache)
+    let remembered = memory.cache.lookup(
+      audience: bytes.extracting(audience), token: bytes.extracting(token), now: now)
+    if let remembered { return allow(remembered, memory.cache, arrival, &reply) }
+    let first = judge.firstAnswer(
+      token: bytes.extracting(token), audience: bytes.extracting(audience), now: now, keys: keys,
+      reader: &memory.reader)
     switch first {
-    case .remembered(let hit): return allow(hit, memory.cache, arrival, &reply)
     case .refused(let reason):
       counters.countCacheMiss()
-      if reason == .keyUnknown { ring(memory.reader) }
+      if reason == .keyUnknown,
+        waitForKeys(promises(after: memory.reader), head, bytes, audience, token, arrival, exchange)
+      {
+        return .wait
+      }
       return deny(reason, audience, head, bytes, arrival, &reply)
-    case .needsSignature(let key, let digest):
+    case .needsSignature(let key):
+      guard exchange.mayWait else { return .later }
       counters.countCacheMiss()
-      return submit(digest, key, audience, token, head, bytes, arrival, exchange, memory.reader, &reply)
+      return submit(key, audience, token, head, bytes, arrival, exchange, memory.reader, &reply)
     }
   }
 
@@ -128,13 +140,6 @@ package final class ForwardAuthHandler: RequestHandler {
     cache.withPayload(of: hit) { reply.append(fieldLines: $0) }
     counters.observeDuration(nanoseconds: Clock.monotonicNanoseconds &- arrival)
     return .reply
-  }
-
-  /// An unknown `kid`: the set of the token's own issuer alone may be out of date. Whose token it is is not known where
-  /// its claims were not read, and then it may be any.
-  private func ring(_ reader: borrowing TokenReader) {
-    if let issuer = judge.issuer(of: reader) { return bells[issuer].ring() }
-    for bell in bells { bell.ring() }
   }
 
   /// The header, or else the cookie (SPEC.md, "Where the assertion is looked for"). A header that is there decides,
@@ -156,15 +161,12 @@ package final class ForwardAuthHandler: RequestHandler {
   }
 
   private func submit(
-    _ digest: SHA256Digest, _ key: VerificationKey, _ audience: Range<Int>, _ token: Range<Int>,
+    _ key: VerificationKey, _ audience: Range<Int>, _ token: Range<Int>,
     _ head: borrowing RequestHead, _ bytes: Span<UInt8>, _ arrival: UInt64, _ exchange: Exchange,
     _ reader: borrowing TokenReader, _ reply: inout Reply
   ) -> Decision {
-    let submission = reader.withSignature { signature in
-      pool.submit(
-        loop: number, digest: digest, token: bytes.extracting(token), audience: bytes.extracting(audience),
-        signingInputCount: reader.signingInput.upperBound, signature: signature, key: key)
-    }
+    let submission = submit(
+      key, bytes.extracting(audience), bytes.extracting(token), exchange, reader)
     switch submission {
     case .full:
       shared.countPoolOverload()
@@ -180,74 +182,6 @@ package final class ForwardAuthHandler: RequestHandler {
     return .wait
   }
 
-  // MARK: - Verifications that are done
-
-  /// The pool has called: answers every request that waited for the cells that are finished, through the server that has
-  /// asked for them.
-  package func settleFinished(through server: HTTPServer) {
-    pool.takeFinished(loop: number, into: &finished)
-    for cell in finished {
-      settle(cell, server)
-      pool.release(cell, loop: number)
-    }
-  }
-
-  private func settle(_ number: Int, _ server: HTTPServer) {
-    let cell = pool.finished(number)
-    let reason = verdict(cell)
-    if reason == nil { remember(cell) }
-    while let request = waiting.takeNext(of: number) {
-      if request.ownsCell {
-        shared.countVerification(ok: cell.isGenuine)
-        cell.key?.uses.count(isGood: cell.isGenuine, now: Clock.wallSeconds)
-      }
-      if let reason {
-        counters.countDenied(reason: Int(reason.rawValue))
-        if denials.admits() { denials.write(reason, request.details) }
-      } else {
-        counters.countAllowed()
-      }
-      let wasThere = server.finish(request.exchange) { reply in
-        if let reason {
-          replies.write(reason, to: &reply)
-        } else {
-          reply.status = 200
-          reply.append(fieldLines: identityLines)
-        }
-      }
-      if !wasThere { counters.countClientGone() }
-      counters.observeDuration(nanoseconds: Clock.monotonicNanoseconds &- request.arrival)
-    }
-  }
-
-  /// Nil allows. The token is judged again, and in full: by the time and the keys of now, and because its claims may have
-  /// been left for later.
-  private func verdict(_ cell: Cell) -> Reason? {
-    guard cell.isGenuine, let verifiedBy = cell.key else { return .signature }
-    let token = cell.token
-    let audience = cell.audience
-    let verdict = judge.confirm(
-      token: token.span, audience: audience.span, now: Clock.wallSeconds, keys: keys, verifiedBy: verifiedBy,
-      reader: &memory.reader)
-    switch verdict {
-    case .allowed: return nil
-    case .denied(let reason): return reason
-    }
-  }
-
-  /// Renders the identity of the token that `verdict` has just read, and remembers it.
-  private func remember(_ cell: Cell) {
-    IdentityLines.write(memory.reader, to: &identityLines)
-    guard let validity = judge.validity(of: memory.reader), let key = cell.key, let digest = cell.digest else { return }
-    let evictions = memory.cache.counters.evictions
-    let lines = identityLines
-    memory.cache.insert(
-      digest, epoch: memory.cache.epoch, key: key, validFrom: validity.validFrom, refuseFrom: validity.refuseFrom,
-      payload: lines.span)
-    counters.countCacheEvictions(Int(memory.cache.counters.evictions - evictions))
-    countCache()
-  }
-
   /// Gives back some of the memory of remembered tokens whose time is over; true: there may be more to do soon.
   package func releaseExpired() -> Bool {
     let hasMore = memory.cache.releaseExpired(now: Clock.wallSeconds)
@@ -255,7 +189,7 @@ package final class ForwardAuthHandler: RequestHandler {
     return hasMore
   }
 
-  private func countCache() {
+  func countCache() {
     counters.setCache(entries: memory.cache.counters.entries, bytes: memory.cache.counters.bytes)
   }
 

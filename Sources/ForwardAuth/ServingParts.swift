@@ -13,12 +13,15 @@ package struct ServingParts: Sendable {
   package let pool: VerificationPool
   /// One an issuer, in the order of the judge.
   package let bells: [UnknownKidBell]
+  let keyWaitPlaces = KeyWaitPlaces()
   package let shared: SharedCounters
   package let log: Log
   /// 401, 403 or 503: what is answered where nothing can be decided.
   package let unavailableStatus: Int
   /// Adds `X-Auth-Reason` to denials.
   package let exposesReason: Bool
+  /// Milliseconds that a request waits at most for a fetch of keys.
+  package let unknownKidWait: Int64
   /// Bytes of remembered tokens a loop.
   package let tokenCacheBytes: Int
   /// The bound on a head, for words about larger ones.
@@ -26,7 +29,7 @@ package struct ServingParts: Sendable {
 
   package init(
     judge: Judge, pool: VerificationPool, bells: [UnknownKidBell], shared: SharedCounters, log: Log,
-    unavailableStatus: Int, exposesReason: Bool, tokenCacheBytes: Int, maxHeadBytes: Int
+    unavailableStatus: Int, exposesReason: Bool, unknownKidWait: Int64, tokenCacheBytes: Int, maxHeadBytes: Int
   ) {
     self.judge = judge
     self.pool = pool
@@ -35,6 +38,7 @@ package struct ServingParts: Sendable {
     self.log = log
     self.unavailableStatus = unavailableStatus
     self.exposesReason = exposesReason
+    self.unknownKidWait = unknownKidWait
     self.tokenCacheBytes = tokenCacheBytes
     self.maxHeadBytes = maxHeadBytes
   }

@@ -57,6 +57,12 @@ import POSIX
   var watch: DescriptorWatch?
   /// Index into the server's exchanges while one is pending, else -1.
   var exchange: Int32 = -1
+  /// Counts the connections of the server; 0 before it is adopted.
+  var number: UInt64 = 0
+  /// A hash of the peer's address; 0: it has none.
+  var peer: UInt32 = 0
+  /// Whatever it sends waits for a turn until then, by the clock of the deadlines; 0: it takes none (`takeTurns`).
+  var takesTurnsUntil: Int64 = 0
 
   /// What its time runs for; `Deadlines.move` alone changes it.
   var allowance: Allowance?
@@ -92,6 +98,9 @@ import POSIX
     isRefused = false
     swallowed = 0
     hasEnded = false
+    number = 0
+    peer = 0
+    takesTurnsUntil = 0
   }
 }
 

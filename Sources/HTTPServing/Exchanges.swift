@@ -48,6 +48,13 @@ struct ExchangeTable {
 
   mutating func connectionIsGone(_ index: Int32) { cells[Int(index)].connection = nil }
 
+  /// The connection of an exchange that has not ended; nil too when it is gone.
+  func connection(of exchange: Exchange) -> Connection? {
+    let index = Int(exchange.index)
+    guard cells.indices.contains(index), cells[index].serial == exchange.serial else { return nil }
+    return cells[index].connection
+  }
+
   /// Ends an exchange; nil when it has ended before.
   mutating func end(_ exchange: Exchange) -> (connection: Connection?, request: OpaquePointer?, pending: PendingReply)?
   {

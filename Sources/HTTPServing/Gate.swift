@@ -51,7 +51,7 @@ extension HTTPServer {
       loop.base, connection.descriptor, Int16(EV_READ | EV_PERSIST),
       { _, _, context in
         unsafe Unmanaged<Connection>.fromOpaque(context!)._withUnsafeGuaranteedRef { connection in
-          connection.withServer { $0.read(connection) }
+          connection.withServer { $0.readable(connection) }
         }
       }, Unmanaged.passUnretained(connection).toOpaque())
     resumeReading(connection)
@@ -70,7 +70,16 @@ extension HTTPServer {
   }
 
   /// The socket has bytes, has ended, or has failed.
-  private func read(_ connection: Connection) {
+  private func readable(_ connection: Connection) {
+    if connection.takesTurnsUntil > 0, connection.state == .idle || connection.state == .partial {
+      awaitTurn(connection)
+    } else {
+      read(connection, share: 1)
+    }
+  }
+
+  /// - Parameter share: how many heads may be answered now.
+  private func read(_ connection: Connection, share: Int) {
     let count = unsafe recv(connection.descriptor, input.baseAddress, input.count, 0)
     guard count > 0 else {
       if count < 0 && (errno == EAGAIN || errno == EINTR) { return }
@@ -81,7 +90,7 @@ extension HTTPServer {
     isSilentNoMore(connection)
     switch connection.state {
     case .idle:
-      let consumed = answerHeads(connection, bytes, share: 1, sendsAtOnce: false, &scratch)
+      let consumed = answerHeads(connection, bytes, share: share, sendsAtOnce: false, &scratch)
       if consumed < count {
         stage(connection, bytes.extracting(consumed..<count))
         accountForStaged(connection)
@@ -123,9 +132,19 @@ extension HTTPServer {
 
   // MARK: - Turns
 
-  // Whoever asks one thing at a time is answered at once. Who pipelines gets one head at once and the rest in turns, one
-  // connection's `headsATurn` in a turn of the loop: so a crowd that sends as much as it can keeps nobody else waiting for
-  // longer than that.
+  // Whoever asks one thing at a time is answered at once. Who pipelines gets one head at once and the rest in turns, and
+  // whom the handler has put behind the others (`takeTurns`) gets each head so: `headsATurn` in a turn of the loop, of
+  // one connection or of several. So a crowd that sends as much as it can keeps nobody else waiting for longer than that.
+
+  /// For some time a connection's requests are looked at in turns with others, after those of connections that take none.
+  ///
+  /// - Parameters:
+  ///   - exchange: one of the connection's that has not ended; ignored when its client has left.
+  ///   - milliseconds: 0: no more so.
+  public func takeTurns(_ exchange: Exchange, forMilliseconds milliseconds: Int64) {
+    guard let connection = exchanges.connection(of: exchange) else { return }
+    connection.takesTurnsUntil = milliseconds > 0 ? loop.now + milliseconds : 0
+  }
 
   /// Nothing more is read from a connection until it has had its turn.
   private func awaitTurn(_ connection: Connection) {
@@ -135,15 +154,27 @@ extension HTTPServer {
     if turns.count == 1 { nextTurn?.schedule(afterMilliseconds: 0) }
   }
 
-  /// One connection's turn, once in a turn of the loop.
+  /// The turns of connections, once in a turn of the loop: `headsATurn` heads at most.
   func takeTurn() {
-    guard let connection = turns.first else { return }
-    turns.remove(connection)
-    resumeReading(connection)
-    connection.state = .idle
-    answerWhatIsStaged(connection, share: limits.headsATurn)
-    accountForStaged(connection)
-    closeIfEnded(connection)
+    var left = limits.headsATurn
+    isTakingTurn = true
+    while left > 0, let connection = turns.first {
+      turns.remove(connection)
+      // Others ask one thing at a time; if one has sent more, it comes round again.
+      let share = connection.state == .yielding ? left : 1
+      left -= share
+      if connection.takesTurnsUntil <= loop.now { connection.takesTurnsUntil = 0 }
+      resumeReading(connection)
+      if connection.state == .yielding {
+        connection.state = .idle
+        answerWhatIsStaged(connection, share: share)
+        accountForStaged(connection)
+        closeIfEnded(connection)
+      } else {
+        read(connection, share: share)
+      }
+    }
+    isTakingTurn = false
     if turns.count > 0 { nextTurn?.schedule(afterMilliseconds: 0) }
   }
 
@@ -177,7 +208,10 @@ extension HTTPServer {
         connection.closesAfterReply = true
       case .complete:
         let length = scratch.head.length
-        answerHead(connection, bytes.extracting(done..<done + length), &scratch)
+        guard answerHead(connection, bytes.extracting(done..<done + length), &scratch) else {
+          connection.state = .yielding
+          break
+        }
         done += length
         left -= 1
         if scratch.wire.count - start >= limits.wireBytes, connection.state == .idle, !connection.closesAfterReply {
@@ -197,15 +231,20 @@ extension HTTPServer {
   }
 
   /// Asks the handler about the head that was just parsed, and puts its reply on the wire's buffer or the request on
-  /// hold.
-  private func answerHead(_ connection: Connection, _ bytes: Span<UInt8>, _ scratch: inout Scratch) {
+  /// hold. False: it is to be asked again when the connection has its turn.
+  private func answerHead(_ connection: Connection, _ bytes: Span<UInt8>, _ scratch: inout Scratch) -> Bool {
     scratch.reply.reset()
-    let exchange = exchanges.next
+    var exchange = exchanges.next
+    exchange.mayWait = waitsThisTurn < limits.waitsATurn || isTakingTurn
+    exchange.connection = connection.number
+    exchange.peer = connection.peer
     let decision = handler.answer(
       scratch.head, bytes, arrival: Clock.monotonicNanoseconds, exchange: exchange, into: &scratch.reply)
     let closes = !scratch.head.persistent || scratch.head.announcesBody || isDraining
     let isOld = scratch.head.minorVersion == 0
     switch decision {
+    case .later:
+      return false
     case .reply:
       scratch.format.append(
         scratch.reply, closes ? .close : isOld ? .keepAlive : .implied, withBody: !scratch.head.isHEAD,
@@ -218,7 +257,12 @@ extension HTTPServer {
       connection.state = .waiting
       stubbed = connection
       move(connection, to: nil)
+      if !isTakingTurn {
+        waitsThisTurn += 1
+        if waitsThisTurn == 1 { settleSoon() }
+      }
     }
+    return true
   }
 
   /// Keeps the beginning of a head, or what follows a waiting request or a turn.

@@ -14,12 +14,21 @@ public enum Decision {
   case reply
   /// The reply follows by `HTTPServer.finish`.
   case wait
+  /// Ask again when the connection has its turn: only where `Exchange.mayWait` is false, and nothing was counted yet.
+  case later
 }
 
 /// Names a request whose reply follows. Good for one `finish`, on the server that gave it.
 public struct Exchange: Sendable {
   let index: Int32
   let serial: UInt32
+  /// Whether the request may be answered with `Decision.wait` in this turn of the loop, or must be put off by
+  /// `Decision.later`: as many as may have begun to wait (`ServerLimits.waitsATurn`).
+  public internal(set) var mayWait = true
+  /// Names the connection; no later one of this server has the same.
+  public internal(set) var connection: UInt64 = 0
+  /// A hash of the peer's address without its port, by a seed of this process; 0: there is none (`unix:`).
+  public internal(set) var peer: UInt32 = 0
 }
 
 /// Answers requests. All calls come on the loop's thread; none may block.
@@ -65,6 +74,9 @@ public struct ServerLimits: Sendable {
   public var wireBytes = 16_384
   /// Heads that one connection may have answered in a turn of the loop.
   public var headsATurn = 16
+  /// Requests that may begin to wait in a turn of the loop; others of that turn wait for a turn of their connection, so
+  /// that who needs no waiting is not behind all of them.
+  public var waitsATurn = 64
   /// Connections whose time is over that are ended in a turn of the loop.
   public var expiriesATurn = 16
   /// Connections beyond the bound that may linger over their 503.
@@ -109,6 +121,12 @@ public struct ServerLimits: Sendable {
   var nextTurn: LoopTimer?
   /// Connections that wait for the rest of a head, in the order in which its first part came.
   let partials = ConnectionList<PartialLinks>()
+  /// Requests that have begun to wait in this turn of the loop, but for those whose connection had its turn.
+  var waitsThisTurn = 0
+  /// `takeTurn` is at work.
+  var isTakingTurn = false
+  private var adopted: UInt64 = 0
+  private let peerSeed = UInt64.random(in: 0...UInt64.max)
   private let ledger: IdleLedger
   /// Idle connections that another loop may have, and that this one does not have any more.
   private var owed = 0
@@ -229,6 +247,9 @@ public struct ServerLimits: Sendable {
     guard let evcon = unsafe argument else { fatalError("libevent: a connection with no evhttp_connection") }
     unsafe connection.evhttpConnection = OpaquePointer(evcon)
     connection.descriptor = unsafe bufferevent_getfd(connection.bufferevent)
+    adopted += 1
+    connection.number = adopted
+    connection.peer = peer(of: connection)
     unsafe evhttp_connection_set_closecb(
       connection.evhttpConnection,
       { _, context in
@@ -256,6 +277,22 @@ public struct ServerLimits: Sendable {
 
   /// Connections of the bound that end with this turn, so that nobody need make room in their place.
   private var leaving: Int { closures.count { unsafe !$0.isRefused && $0.evhttpConnection != nil } }
+
+  /// evhttp has written the peer's address down as it accepted, so this is no system call.
+  private func peer(of connection: Connection) -> UInt32 {
+    var address: UnsafeMutablePointer<CChar>?
+    var port: UInt16 = 0
+    unsafe evhttp_connection_get_peer(connection.evhttpConnection, &address, &port)
+    guard var next = unsafe address else { return 0 }
+    var hash = peerSeed
+    // Safe: a C string of evhttp's, which lives as long as its connection.
+    while unsafe next.pointee != 0 {
+      hash = unsafe (hash ^ UInt64(UInt8(bitPattern: next.pointee))) &* 0x0000_0100_0000_01B3
+      unsafe next += 1
+    }
+    // A unix: socket's peers have no names, and so no port.
+    return port == 0 ? 0 : UInt32(truncatingIfNeeded: hash ^ hash >> 32) | 1
+  }
 
   /// At the bound on connections, one is closed that lingers, or the one that has been idle for longest: between requests,
   /// or with none sent yet. False when no loop has one.
@@ -408,6 +445,7 @@ public struct ServerLimits: Sendable {
   func settleSoon() { soon?.fireSoon() }
 
   private func settle() {
+    waitsThisTurn = 0
     sendDue(&scratch)
     // In the order of their arrival: at the bound on connections, those before make room for those behind.
     for place in adoptions.indices { adopt(adoptions[place]) }

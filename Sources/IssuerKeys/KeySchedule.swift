@@ -15,14 +15,16 @@ enum KeyAction: Equatable, Sendable {
   case none
   /// Start a fetch; its end must be told by `fetchSucceeded` or `fetchFailed`.
   case fetch(FetchCause)
-  /// An unknown `kid` came too soon after the last fetch that one caused.
+  /// Unknown `kid`s have caused as many fetches as they may for now.
   case refuseUnknownKid
 }
 
 /// Times are milliseconds of a monotonic clock; `random` is from 0 up to 1.
 struct KeySchedule: Equatable, Sendable {
-  /// Between two fetches that unknown `kid`s cause: or whoever sends tokens would set our fetching rate (THREATS.md 2).
-  static let unknownKidInterval: Int64 = 30_000
+  /// Fetches that unknown `kid`s may cause at once, and the milliseconds until one more may follow: or whoever sends tokens
+  /// would set our fetching rate. Several, because a stranger's junk must not use up the one of a rotation.
+  static let unknownKidBucket = 3
+  static let unknownKidRefill: Int64 = 10_000
   static let firstRetry: Int64 = 1_000
   static let longestRetry: Int64 = 60_000
   /// A `Retry-After` beyond this is not believed.
@@ -35,7 +37,9 @@ struct KeySchedule: Equatable, Sendable {
   /// A hang-up or a change came during a fetch, which may have been answered before what it is about.
   private var nextCause: FetchCause?
   private var failures = 0
-  private var lastUnknownKidFetch: Int64?
+  private var unknownKidFetchesLeft = unknownKidBucket
+  /// When the bucket was last given one, or was drawn from while it was full.
+  private var refilledAt: Int64 = 0
   private var nextFetch: Int64?
   /// When the set in use was fetched; nil while there is none.
   private(set) var lastSuccess: Int64?
@@ -72,11 +76,24 @@ struct KeySchedule: Equatable, Sendable {
   mutating func unknownKid(at now: Int64) -> KeyAction {
     // The fetch under way will tell; it does not use up the budget.
     if isFetching { return .none }
-    if let last = lastUnknownKidFetch, now - last < Self.unknownKidInterval { return .refuseUnknownKid }
-    lastUnknownKidFetch = now
+    refill(at: now)
+    guard unknownKidFetchesLeft > 0 else { return .refuseUnknownKid }
+    if unknownKidFetchesLeft == Self.unknownKidBucket { refilledAt = now }
+    unknownKidFetchesLeft -= 1
     return begin(.unknownKid)
   }
 
+  /// When the next unknown `kid` may cause a fetch; nil: at once.
+  var nextUnknownKidFetch: Int64? { unknownKidFetchesLeft > 0 ? nil : refilledAt + Self.unknownKidRefill }
+
+  private mutating func refill(at now: Int64) {
+    let due = max(now - refilledAt, 0) / Self.unknownKidRefill
+    guard due > 0 else { return }
+    unknownKidFetchesLeft = Int(min(Int64(unknownKidFetchesLeft) + due, Int64(Self.unknownKidBucket)))
+    refilledAt += due * Self.unknownKidRefill
+  }
+
+  /// SIGHUP: at once, whatever the bucket and the back-off say.
   mutating func hangUp() -> KeyAction { beginOrRemember(.hangUp) }
 
   mutating func changed() -> KeyAction { beginOrRemember(.change) }

@@ -20,6 +20,7 @@ final class KeySource {
   private let reader: KeySetReader
   private let willFetch: () -> Void
   private let changed: () -> Void
+  private let fetchEnded: (UInt64) -> Void
 
   private(set) var schedule: KeySchedule
   private var timer: LoopTimer?
@@ -56,9 +57,11 @@ final class KeySource {
   /// - Parameters:
   ///   - willFetch: called when a fetch begins.
   ///   - changed: called when `keys` is another set, or none, and when the first fetch fails; not before `start`.
+  ///   - fetchEnded: called when a fetch that the bell has promised has ended, after `changed`, or will not come; with the
+  ///     promised number.
   init(
     _ settings: IssuerSettings, of gateway: GatewaySettings, on loop: EventLoop, bell: UnknownKidBell, log: Log,
-    willFetch: @escaping () -> Void, changed: @escaping () -> Void
+    willFetch: @escaping () -> Void, changed: @escaping () -> Void, fetchEnded: @escaping (UInt64) -> Void
   ) throws(SystemError) {
     self.settings = settings
     self.loop = loop
@@ -66,6 +69,7 @@ final class KeySource {
     self.log = log
     self.willFetch = willFetch
     self.changed = changed
+    self.fetchEnded = fetchEnded
     maxAge = gateway.keysMaxAgeSeconds
     reader = KeySetReader(settings, caFile: gateway.caFile)
     schedule = KeySchedule(
@@ -133,12 +137,12 @@ final class KeySource {
 
   private func unknownKid() {
     let action = schedule.unknownKid(at: now)
-    if action == .fetch(.unknownKid) {
-      unknownKidRefetches += 1
-      bell.keepQuiet(until: now + KeySchedule.unknownKidInterval)
-    }
-    if action == .refuseUnknownKid { bell.countHeldBack() }
+    if action == .fetch(.unknownKid) { unknownKidRefetches += 1 }
+    if let next = schedule.nextUnknownKidFetch { bell.keepQuiet(until: next) }
     perform(action)
+    guard action == .refuseUnknownKid else { return }
+    bell.countHeldBack()
+    fetchEnded(bell.noFetch())
   }
 
   private func timerFired() {
@@ -167,6 +171,7 @@ final class KeySource {
 
   private func begin(_ cause: FetchCause) {
     willFetch()
+    bell.fetchBegins()
     log.debug(
       "keys_fetch", ("cause", .string(cause.rawValue)), ("from", .string(settings.keysLocation.description)))
     // Before it is read: a change in between is one more change.
@@ -183,19 +188,23 @@ final class KeySource {
     let random = Double.random(in: 0..<1)
     let isFirst = !hasTried
     hasTried = true
+    let action: KeyAction
     switch outcome {
     case .success(let fetched):
       refreshes[KeyRefreshOutcome.success.rawValue] += 1
       lastFailure = nil
       accept(fetched, cause)
-      perform(schedule.fetchSucceeded(at: now, random: random))
+      action = schedule.fetchSucceeded(at: now, random: random)
     case .failure(let failure):
       refreshes[failure.outcome.rawValue] += 1
       lastFailure = failure.description
       report(failure, cause)
       if isFirst { changed() }
-      perform(schedule.fetchFailed(at: now, retryAfter: failure.retryAfter, random: random))
+      action = schedule.fetchFailed(at: now, retryAfter: failure.retryAfter, random: random)
     }
+    // After the new keys: whoever waits for this end is judged by them. Before the next fetch begins.
+    fetchEnded(bell.fetchEnds())
+    perform(action)
   }
 
   private func accept(_ fetched: FetchedSet, _ cause: FetchCause) {

@@ -92,6 +92,8 @@ public struct GatewaySettings: Equatable, Sendable {
   public internal(set) var keysRefreshSeconds: Int
   /// 1...30 days.
   public internal(set) var keysMaxAgeSeconds: Int
+  /// 0 (never)...10.
+  public internal(set) var unknownKidWaitSeconds: Int
   /// 1...64.
   public internal(set) var eventLoops: Int
   /// 1...64.
@@ -110,6 +112,8 @@ public struct GatewaySettings: Equatable, Sendable {
   public internal(set) var drainTimeoutSeconds: Int
   /// Over all loops; 0 (nothing is remembered) or 64 KiB...16 GiB.
   public internal(set) var tokenCacheBytes: Int
+  /// Whether the process may be dumped, and traced by other processes of its user.
+  public internal(set) var coreDumps: Bool
   public internal(set) var logLevel: LogThreshold
   public internal(set) var logFormat: LogStyle
 }
@@ -136,6 +140,7 @@ struct UnfinishedSettings {
   var exposeReason = false
   var keysRefreshSeconds = 0
   var keysMaxAgeSeconds = 0
+  var unknownKidWaitSeconds = 0
   var eventLoops: Int?
   var verifyWorkers: Int?
   var maxPartialBytes = 0
@@ -145,6 +150,7 @@ struct UnfinishedSettings {
   var idleTimeoutSeconds = 0
   var drainTimeoutSeconds = 0
   var tokenCacheBytes = 0
+  var coreDumps = false
   var logLevel = LogThreshold.info
   var logFormat: LogStyle?
 }

@@ -36,10 +36,12 @@ extension SettingsTable {
       stateDirectory: read.stateDirectory,
       unavailableStatus: read.unavailableStatus, exposeReason: read.exposeReason,
       keysRefreshSeconds: read.keysRefreshSeconds, keysMaxAgeSeconds: read.keysMaxAgeSeconds,
+      unknownKidWaitSeconds: read.unknownKidWaitSeconds,
       eventLoops: read.eventLoops ?? cores, verifyWorkers: read.verifyWorkers ?? cores,
       maxPartialBytes: read.maxPartialBytes, maxConnections: read.maxConnections, maxHeadBytes: read.maxHeadBytes,
       headerTimeoutSeconds: read.headerTimeoutSeconds, idleTimeoutSeconds: read.idleTimeoutSeconds,
-      drainTimeoutSeconds: read.drainTimeoutSeconds, tokenCacheBytes: read.tokenCacheBytes, logLevel: read.logLevel,
+      drainTimeoutSeconds: read.drainTimeoutSeconds, tokenCacheBytes: read.tokenCacheBytes, coreDumps: read.coreDumps,
+      logLevel: read.logLevel,
       logFormat: read.logFormat ?? (surroundings.stderrIsTerminal ? .text : .json))
     return ResolvedSettings(settings: settings, warnings: try warnings(settings, environment))
   }

@@ -23,6 +23,7 @@ public enum SettingName: String, CaseIterable, Sendable {
   case exposeReason = "expose_reason"
   case keysRefresh = "keys_refresh"
   case keysMaxAge = "keys_max_age"
+  case unknownKidWait = "unknown_kid_wait"
   case eventLoops = "event_loops"
   case verifyWorkers = "verify_workers"
   case maxPartialBytes = "max_partial_bytes"
@@ -32,6 +33,7 @@ public enum SettingName: String, CaseIterable, Sendable {
   case idleTimeout = "idle_timeout"
   case drainTimeout = "drain_timeout"
   case tokenCacheBytes = "token_cache_bytes"
+  case coreDumps = "core_dumps"
   case logLevel = "log_level"
   case logFormat = "log_format"
 
@@ -217,6 +219,10 @@ public enum SettingsTable {
       help: "How long keys that cannot be refreshed are trusted.", into: \.keysMaxAgeSeconds,
       by: { text throws(Refusal) in try seconds(text, in: 1...2_592_000) }),
     entry(
+      .unknownKidWait, "duration", .text("2s"), allowed: "0s (never) to 10s",
+      help: "How long a request with an unknown kid may wait for the fetch of keys that it causes or meets.",
+      into: \.unknownKidWaitSeconds, by: { text throws(Refusal) in try seconds(text, in: 0...10) }),
+    entry(
       .eventLoops, "count", .derived("one a core"), allowed: "1 to 64", help: "Threads that serve connections.",
       into: \.eventLoops, by: { text throws(Refusal) in try wholeNumber(text, in: 1...64) }),
     entry(
@@ -248,12 +254,17 @@ public enum SettingsTable {
       by: { text throws(Refusal) in try seconds(text, in: 0...600) }),
     entry(
       .tokenCacheBytes, "size", .text("64MiB"), allowed: "0 (off), or 64KiB to 16384MiB",
-      help: "Memory for verified tokens, over all loops.", into: \.tokenCacheBytes,
+      help: "Memory for verified tokens and their bytes, over all loops; a loop needs 64KiB of it.",
+      into: \.tokenCacheBytes,
       by: { text throws(Refusal) in
         let size = try bytes(text, in: 0...(16 << 30))
         guard size == 0 || size >= 65_536 else { throw Refusal() }
         return size
       }),
+    entry(
+      .coreDumps, "switch", .text("off"), allowed: "on or off",
+      help: "Let the system write the process's memory to a file when it crashes; tokens may be in there.",
+      into: \.coreDumps, by: onOff),
     entry(
       .logLevel, "level", .text("info"), allowed: "debug, info, warning or error",
       help: "The least important lines that are logged.", into: \.logLevel,

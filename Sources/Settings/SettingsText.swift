@@ -24,6 +24,7 @@ extension GatewaySettings {
     case .exposeReason: exposeReason ? "on" : "off"
     case .keysRefresh: durationText(keysRefreshSeconds)
     case .keysMaxAge: durationText(keysMaxAgeSeconds)
+    case .unknownKidWait: durationText(unknownKidWaitSeconds)
     case .eventLoops: String(eventLoops)
     case .verifyWorkers: String(verifyWorkers)
     case .maxPartialBytes: sizeText(maxPartialBytes)
@@ -33,6 +34,7 @@ extension GatewaySettings {
     case .idleTimeout: durationText(idleTimeoutSeconds)
     case .drainTimeout: durationText(drainTimeoutSeconds)
     case .tokenCacheBytes: sizeText(tokenCacheBytes)
+    case .coreDumps: coreDumps ? "on" : "off"
     case .logLevel: logLevel.rawValue
     case .logFormat: logFormat.rawValue
     }

@@ -70,7 +70,7 @@ public struct IssuerFigures: Sendable {
   public var unknownKids: UInt64 = 0
   /// Fetches that these caused.
   public var unknownKidRefetches: UInt64 = 0
-  /// Those for which the limit of one fetch in 30 s held back another.
+  /// Those for which the limit on such fetches held back another.
   public var unknownKidRefetchesLimited: UInt64 = 0
   /// State files that were not used, and writes of one that failed.
   public var stateFaults: UInt64 = 0

@@ -43,6 +43,7 @@ public final class LoopCounters: Sendable {
   let cacheEntries = SingleWriterCount()
   let cacheBytes = SingleWriterCount()
   let coalescedWaits = SingleWriterCount()
+  let keyWaits = SingleWriterCount()
   let connectionsAccepted = SingleWriterCount()
   let connectionsClosed = SingleWriterCount()
   let clientsGone = SingleWriterCount()
@@ -76,6 +77,9 @@ public final class LoopCounters: Sendable {
 
   /// A request waits for the verification of an equal token that is under way already.
   public func countCoalescedWait() { coalescedWaits.add() }
+
+  /// A request with an unknown `kid` waits for a fetch of keys.
+  public func countKeyWait() { keyWaits.add() }
 
   public func countConnectionAccepted() { connectionsAccepted.add() }
   public func countConnectionClosed() { connectionsClosed.add() }

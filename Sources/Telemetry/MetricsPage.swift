@@ -110,6 +110,9 @@ public struct MetricsPage {
     counter(
       "coalesced_waits_total", "Requests that waited for the verification of an equal token.",
       sum(loops) { $0.coalescedWaits.value })
+    counter(
+      "unknown_kid_waits_total", "Requests that waited for a fetch of keys, because of an unknown kid.",
+      sum(loops) { $0.keyWaits.value })
     head("access_gateway_verifications_total", "Signatures verified, by result.", "counter")
     sample(
       "access_gateway_verifications_total", ("result", "ok"), String(shared.verificationsOK.load(ordering: .relaxed)))

@@ -1,5 +1,7 @@
 // One verification: copies of what it needs, and its outcome. Who may touch it when: VerificationPool's invariant.
 
+import Glibc
+
 /// A verification that is waiting, running or finished.
 ///
 /// Sendable without the compiler's proof: written under the pool's lock while free, read-only from then on, `isGenuine`
@@ -11,8 +13,6 @@ public final class Cell: @unchecked Sendable {
   public private(set) var audience: [UInt8] = []
   /// The key that the signature was held against.
   public private(set) var key: VerificationKey?
-  /// Names audience and token; nil until the cell is first used.
-  public private(set) var digest: SHA256Digest?
   /// Whether `key` made the signature. False until a verification says otherwise.
   public private(set) var isGenuine = false
 
@@ -21,14 +21,16 @@ public final class Cell: @unchecked Sendable {
 
   // The pool's own, under its lock.
   var waitingLoops: UInt64 = 0
+  var standing = Standing.unknown
+  var hash: UInt64 = 0
   var nextInBucket = -1
   var isFinished = false
 
   func fill(
-    digest: SHA256Digest, token: Span<UInt8>, audience: Span<UInt8>, signingInputCount: Int, signature: Span<UInt8>,
+    hash: UInt64, token: Span<UInt8>, audience: Span<UInt8>, signingInputCount: Int, signature: Span<UInt8>,
     key: VerificationKey
   ) {
-    self.digest = digest
+    self.hash = hash
     self.token.replace(with: token)
     self.audience.replace(with: audience)
     self.signature.replace(with: signature)
@@ -36,6 +38,22 @@ public final class Cell: @unchecked Sendable {
     self.key = key
     isGenuine = false
     isFinished = false
+  }
+
+  /// Whether the cell verifies exactly this.
+  func holds(token: Span<UInt8>, audience: Span<UInt8>, key: VerificationKey) -> Bool {
+    let (ownToken, ownAudience) = (self.token, self.audience)
+    return ownToken.span.hasSameBytes(as: token) && ownAudience.span.hasSameBytes(as: audience)
+      && self.key?.isSame(as: key) == true
+  }
+
+  /// A cell that is free keeps nothing of a token.
+  func erase() {
+    token.erase()
+    signature.erase()
+    audience.erase()
+    key = nil
+    isGenuine = false
   }
 
   func verify(_ verifier: inout SignatureVerifier) {
@@ -46,6 +64,15 @@ public final class Cell: @unchecked Sendable {
 }
 
 extension Array where Element == UInt8 {
+  /// Overwrites its bytes with zeros, in a way that no compiler leaves out, and keeps the capacity.
+  fileprivate mutating func erase() {
+    // Safe: the buffer is the array's own for the call.
+    unsafe withUnsafeMutableBytes { bytes in
+      if let start = bytes.baseAddress { unsafe explicit_bzero(start, bytes.count) }
+    }
+    removeAll(keepingCapacity: true)
+  }
+
   /// Takes the bytes of a span in place of its own. No allocation while the capacity lasts.
   fileprivate mutating func replace(with bytes: Span<UInt8>) {
     removeAll(keepingCapacity: true)

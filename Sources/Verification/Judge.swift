@@ -117,6 +117,15 @@ public struct Judge: Sendable {
     return expectations.needsKeyIdentifier ? nil : set.index(ofOnlyKeyFor: reader.algorithms)
   }
 
+  /// The first answer to a token that is not remembered: ``screen(token:audience:now:keys:reader:)``, and with that a word
+  /// about what a proxy may have made of two lines: one list, which is denied as `ambiguous`. Allocates nothing.
+  public func firstAnswer(
+    token: Span<UInt8>, audience: Span<UInt8>, now: Double, keys: [KeySet], reader: inout TokenReader
+  ) -> Screening {
+    let screening = screen(token: token, audience: audience, now: now, keys: keys, reader: &reader)
+    return reader.isList(token) ? .refused(.ambiguous) : screening
+  }
+
   /// Judges a token in full whose signature `key` has made, by the time and the keys of now: a key may have left, a time
   /// may have come since ``screen(token:audience:now:keys:reader:)``, which may have left the claims for later.
   ///

@@ -1,4 +1,4 @@
-// A SHA-256 digest as a plain value, and the digests that this room takes: of a token with its audience, of a key.
+// A SHA-256 digest as a plain value: of a key, of a state file.
 // This is the only file that calls SHA-256. It holds no keys and judges nothing.
 //
 // Invariant: the state of a running digest is a local value; no pointer to it or to the input outlives one C call.
@@ -20,19 +20,6 @@ public struct SHA256Digest: Hashable, Sendable, BitwiseCopyable {
   public init(of bytes: Span<UInt8>) {
     var running = RunningDigest()
     running.update(bytes)
-    words = running.finish()
-  }
-
-  /// What stands for a token in the cache: the digest of the audience, a zero byte and all bytes of the token.
-  ///
-  /// An audience holds no zero byte (SPEC: `A-Z a-z 0-9 . _ ~ -`), so no other pair gives the same input. With all
-  /// bytes inside, a token that was remembered vouches for no other token. Allocates nothing; any thread.
-  public init(audience: Span<UInt8>, token: Span<UInt8>) {
-    let zero: InlineArray<1, UInt8> = [0]
-    var running = RunningDigest()
-    running.update(audience)
-    running.update(zero.span)
-    running.update(token)
     words = running.finish()
   }
 }

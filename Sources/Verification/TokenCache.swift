@@ -1,18 +1,19 @@
 // Verified tokens that need not be verified again, for one event loop. Not thread-safe, no clock, no locks.
-// What a reply looks like is the caller's business: here it is a run of bytes. Nothing about HTTP or JSON.
+// What is kept of a token beside its bytes is the caller's business: here it is a run of bytes, who the token names as
+// header lines. It is an identity and no verdict: a caller may judge it anew at each hit. Nothing about HTTP or JSON.
 //
-// Invariants: a slot of the index leads to an entry that exists; an entry whose key has left or whose time is over is
-// never handed out; the bytes held, index and chunks together, stay within the limit.
+// Invariants: a slot of the index leads to a record that is live; a hit means that all bytes of audience and token are
+// the same; a record whose key has left or whose time is over is never handed out; the bytes held, index and chunks
+// together, stay within the limit; the bytes of a record are erased when it goes.
 
-/// Remembers what to answer to a token that was verified, within a bound of bytes.
+/// Remembers whom a verified token names, within a bound of bytes.
 ///
-/// Entries lie in chunks in the order in which they came. When the limit is reached, the whole oldest chunk goes. Memory
-/// is taken as entries come, so an idle cache costs next to nothing. One event loop owns it; looking up allocates
+/// Records lie in chunks in the order in which they came. When the limit is reached, the whole oldest chunk goes. Memory
+/// is taken as records come, so an idle cache costs next to nothing. One event loop owns it; looking up allocates
 /// nothing.
 public struct TokenCache: ~Copyable {
-  /// Where a remembered reply lies; good until the cache is next changed.
+  /// Where what is kept of a token lies; good until the cache is next changed.
   public struct Hit: Sendable, BitwiseCopyable {
-    fileprivate let chunk: Int
     fileprivate let start: Int
     fileprivate let end: Int
 
@@ -22,21 +23,32 @@ public struct TokenCache: ~Copyable {
 
   /// What the cache holds and has done.
   public struct Counters: Sendable, Equatable, BitwiseCopyable {
-    /// Entries held. Those of keys that left, past their time or remembered anew count until their chunk goes.
+    /// Tokens held. Those of keys that left and those past their time count until they are swept (`releaseExpired`).
     public var entries = 0
     /// Bytes held by index and chunks, a chunk in use counted in full.
     public var bytes = 0
-    /// Entries dropped to make room, since the cache was made.
+    /// Tokens dropped to make room, since the cache was made.
     public var evictions: UInt64 = 0
   }
 
-  private struct Entry: BitwiseCopyable {
-    let digest: SHA256Digest
+  /// What stands before a token's bytes, which the audience's and the payload's follow. All start at multiples of eight.
+  private struct Record: BitwiseCopyable {
     let validFrom: Double
     let refuseFrom: Double
-    let start: UInt32
-    let end: UInt32
     let key: KeyMark
+    let hash: UInt32
+    let payloadCount: UInt32
+    let tokenCount: UInt16
+    let audienceCount: UInt16
+    /// 0 once the record is erased: its bytes are zeros, and the index leads elsewhere.
+    var isLive: UInt32
+
+    static let size = MemoryLayout<Record>.stride
+    var audienceOffset: Int { Self.size + Int(tokenCount) }
+    var payloadOffset: Int { audienceOffset + Int(audienceCount) }
+    var end: Int { payloadOffset + Int(payloadCount) }
+    /// All of its bytes, with those that round it up.
+    var stride: Int { TokenCache.roundedUp(end) }
   }
 
   /// Names a key of `keys`: its place there and how often the place had been given away before.
@@ -51,19 +63,19 @@ public struct TokenCache: ~Copyable {
   }
 
   private struct Chunk {
-    var entries: [Entry] = []
-    var bytes: [UInt8] = []
-    var lastRefusal = 0.0
+    /// Bytes that hold records.
+    var used = 0
+    /// Live records.
+    var entries = 0
+    /// The first time at which one of them is over.
+    var firstRefusal = Double.infinity
+    /// Which change of keys it was last swept for.
+    var keysTurn = 0
     /// A chunk that holds nothing has given its memory back.
-    var isEmpty: Bool { entries.isEmpty }
-
-    mutating func append(_ payload: Span<UInt8>) {
-      for at in payload.indices { bytes.append(payload[at]) }
-    }
+    var isEmpty: Bool { used == 0 }
   }
 
   private static let largestChunk = 256 * 1024
-  private static let smallestLimit = 64 * 1024
   private static let smallestIndex = 64
   private static let chunksALook = 1024
 
@@ -74,93 +86,103 @@ public struct TokenCache: ~Copyable {
   /// What the cache holds and has done.
   public private(set) var counters = Counters()
 
+  let tokenHash: TokenHash
   private let chunkBytes: Int
   private let chunkCount: Int
-  /// A chunk's bytes are shared out in advance, so that it never grows: a quarter for entries, the rest for payloads.
-  private var entriesAChunk: Int { chunkBytes / 4 / MemoryLayout<Entry>.stride }
-  private var payloadBytesAChunk: Int { chunkBytes - chunkBytes / 4 }
+  private var memory: CacheMemory
   private let slotLimit: Int
-  private let seed: (UInt64, UInt64)
   private var chunks: [Chunk] = []
   private var current = 0
   /// The chunk that `releaseExpired` looks at next.
   private var sweep = 0
   private var index = TokenIndex()
   private var keys: [KnownKey] = []
+  /// Counts the changes of keys.
+  private var keysTurn = 0
 
-  /// A cache that holds at most `limit` bytes; below 64 KiB it remembers nothing.
+  /// The least bound with which anything is remembered, in bytes.
+  public static let smallestLimit = 64 * 1024
+
+  /// A cache that holds at most `limit` bytes, those of the tokens included; below `smallestLimit` it remembers nothing.
   ///
-  /// `seed` decides where digests lie in the index. The default is fresh randomness, so that nobody can choose tokens
-  /// that all fall into one place; a test may fix it.
-  public init(limit: Int, seed: (UInt64, UInt64)? = nil) {
+  /// `hash` decides where tokens lie in the index: each cache has a seed of its own, a test may fix it.
+  public init(limit: Int, hash: TokenHash = TokenHash()) {
     self.limit = limit
-    self.seed = seed ?? (UInt64.random(in: 0...UInt64.max), UInt64.random(in: 0...UInt64.max))
+    tokenHash = hash
     guard limit >= Self.smallestLimit else {
       (chunkBytes, chunkCount, slotLimit) = (0, 0, 0)
+      memory = CacheMemory(count: 0)
       return
     }
-    // An eighth is for the index: an entry costs 8 to 16 bytes there and hardly less than 200 in its chunk.
+    // A sixteenth is for the index: a token costs 8 to 16 bytes there and hardly less than 500 in its chunk.
     var slots = Self.smallestIndex
-    while slots * 2 * TokenIndex.slotBytes <= limit / 8 { slots *= 2 }
+    while slots * 2 * TokenIndex.slotBytes <= limit / 16 { slots *= 2 }
     slotLimit = slots
-    chunkBytes = min(Self.largestChunk, (limit - slots * TokenIndex.slotBytes) / 4)
-    chunkCount = min((limit - slots * TokenIndex.slotBytes) / chunkBytes, TokenIndex.maximumChunks)
+    let left = limit - slots * TokenIndex.slotBytes
+    chunkBytes = min(Self.largestChunk, left / 4 / 4096 * 4096)
+    chunkCount = left / chunkBytes
+    memory = CacheMemory(count: chunkBytes * chunkCount)
   }
 
-  /// The reply for the token of `digest`, if it was remembered and may still be served at `now` (seconds since 1970).
+  /// What is kept of `token`, if it was remembered for `audience` and may still be served at `now` (seconds since 1970).
   ///
-  /// Nil at `now >= refuseFrom`, before `validFrom`, and once the key that verified the token has left.
-  public func lookup(_ digest: SHA256Digest, now: Double) -> Hit? {
-    guard let place = find(digest) else { return nil }
-    let entry = chunks[place.chunk].entries[place.entry]
+  /// Nil at `now >= refuseFrom`, before `validFrom`, and once the key that verified the token has left. Costs one
+  /// comparison of its bytes, whatever its length.
+  public func lookup(audience: Span<UInt8>, token: Span<UInt8>, now: Double) -> Hit? {
+    guard let start = find(place(of: audience, token), audience, token) else { return nil }
+    let record = memory.load(Record.self, at: start)
     // Written so that a time that is no number serves nothing.
-    guard now < entry.refuseFrom, now >= entry.validFrom, isKnown(entry.key) else { return nil }
-    return Hit(chunk: place.chunk, start: Int(entry.start), end: Int(entry.end))
+    guard now < record.refuseFrom, now >= record.validFrom, isKnown(record.key) else { return nil }
+    return Hit(start: start + record.payloadOffset, end: start + record.end)
   }
 
   /// Lends the bytes of a hit for the length of `body`. `hit` must come from the last lookup with no change since.
   public func withPayload<Result, Failure: Error>(
     of hit: Hit, _ body: (Span<UInt8>) throws(Failure) -> Result
   ) throws(Failure) -> Result {
-    let bytes = chunks[hit.chunk].bytes
-    return try body(bytes.span.extracting(hit.start..<hit.end))
+    try memory.withBytes(hit.start..<hit.end, body)
   }
 
-  /// Remembers `payload` for the token of `digest`, which `key` verified. Returns whether it did.
+  /// Remembers `payload` for `token`, shown for `audience`, which `key` verified. Returns whether it did.
   ///
   /// Refused: an `epoch` other than the cache's (settings changed while the token was being verified), a key that is
   /// not of the sets that ``keep(only:)`` was told last (it left in the meantime), times that leave nothing to serve,
-  /// a payload that would not fit into a chunk. A token that is remembered already is remembered anew. May allocate.
+  /// what would not fit into a chunk. A token that is remembered already is remembered anew. May allocate.
   @discardableResult
   public mutating func insert(
-    _ digest: SHA256Digest, epoch: UInt64, key: VerificationKey, validFrom: Double, refuseFrom: Double,
-    payload: Span<UInt8>
+    audience: Span<UInt8>, token: Span<UInt8>, epoch: UInt64, key: VerificationKey, validFrom: Double,
+    refuseFrom: Double, payload: Span<UInt8>
   ) -> Bool {
     guard epoch == self.epoch, let mark = mark(of: key), validFrom < refuseFrom else { return false }
-    guard payload.count <= payloadBytesAChunk, entriesAChunk > 0 else { return false }
-    makeRoom(for: payload.count)
-    let start = chunks[current].bytes.count
-    chunks[current].append(payload)
-    chunks[current].entries.append(
-      Entry(
-        digest: digest, validFrom: validFrom, refuseFrom: refuseFrom, start: UInt32(start),
-        end: UInt32(start + payload.count), key: mark))
-    chunks[current].lastRefusal = max(chunks[current].lastRefusal, refuseFrom)
-    let location = TokenIndex.Location(chunk: current, entry: chunks[current].entries.count - 1)
-    if let old = find(digest) {
-      index.replace(hash(digest), from: old, to: location)
-    } else {
-      index.insert(hash(digest), at: location)
-    }
+    guard let tokenCount = UInt16(exactly: token.count), let audienceCount = UInt16(exactly: audience.count),
+      payload.count <= chunkBytes
+    else { return false }
+    let record = Record(
+      validFrom: validFrom, refuseFrom: refuseFrom, key: mark, hash: place(of: audience, token),
+      payloadCount: UInt32(payload.count), tokenCount: tokenCount, audienceCount: audienceCount, isLive: 1)
+    guard record.stride <= chunkBytes else { return false }
+    makeRoom(for: record.stride)
+    let start = current * chunkBytes + chunks[current].used
+    memory.store(record, at: start)
+    memory.store(token, at: start + Record.size)
+    memory.store(audience, at: start + record.audienceOffset)
+    memory.store(payload, at: start + record.payloadOffset)
+    if let old = find(record.hash, audience, token) { forget(old) }
+    index.insert(record.hash, at: TokenIndex.Place(start / 8))
+    chunks[current].used += record.stride
+    chunks[current].entries += 1
+    chunks[current].firstRefusal = min(chunks[current].firstRefusal, refuseFrom)
     counters.entries += 1
     return true
   }
 
   /// Tells the cache which keys are in force: those of `sets`, one set an issuer.
   ///
-  /// Entries of keys that are no longer among them are gone at once and for good, also if the key comes back. Entries
-  /// of keys that stay remain. Before the first call nothing can be remembered. Takes time by the number of keys alone.
+  /// Tokens of keys that are no longer among them are gone at once and for good, also if the key comes back; their bytes
+  /// are erased by the next sweep. Tokens of keys that stay remain. Before the first call nothing can be remembered.
+  /// Takes time by the number of keys alone.
   public mutating func keep(only sets: [KeySet]) {
+    keysTurn += 1
     for place in keys.indices {
       guard let known = keys[place].key else { continue }
       if !sets.contains(where: { $0.holds(known) }) {
@@ -188,6 +210,7 @@ public struct TokenCache: ~Copyable {
   }
 
   private mutating func removeChunksAndIndex() {
+    for chunk in chunks.indices { clear(chunk, givesBack: true) }
     chunks = []
     current = 0
     sweep = 0
@@ -196,8 +219,9 @@ public struct TokenCache: ~Copyable {
     counters.bytes = 0
   }
 
-  /// Gives back the memory of the next chunk in which no entry may be served any more at `now`; once none is left at all,
-  /// that of the index as well. For a timer: one call clears one chunk (some 1,000 entries) at most, and looks at 1,024.
+  /// Erases what may not be served any more at `now` in the next chunk that holds such tokens, and gives the memory of the
+  /// chunk back when nothing else is left there; once nothing is left at all, that of the index as well. For a timer: one
+  /// call sweeps one chunk (some 200 tokens), and looks at 1,024.
   ///
   /// Returns whether there are chunks that this round has not looked at yet: then call again soon, else after a while.
   public mutating func releaseExpired(now: Double) -> Bool {
@@ -205,8 +229,9 @@ public struct TokenCache: ~Copyable {
     while sweep < end {
       let chunk = sweep
       sweep += 1
-      if !chunks[chunk].isEmpty, chunks[chunk].lastRefusal <= now {
-        clear(chunk)
+      let isDue = now >= chunks[chunk].firstRefusal || chunks[chunk].keysTurn != keysTurn
+      if !chunks[chunk].isEmpty, isDue {
+        sweepOut(chunk, now)
         break
       }
     }
@@ -216,20 +241,45 @@ public struct TokenCache: ~Copyable {
     return false
   }
 
-  // MARK: - Finding
-
-  /// Where a digest lies in the index; not private, so that a test sees how digests spread.
-  func hash(_ digest: SHA256Digest) -> UInt32 {
-    // A multiplication by a secret and folding: without the secret nobody can tell which digests share a place.
-    let product = (digest.words.0 ^ seed.0).multipliedFullWidth(by: digest.words.1 ^ seed.1)
-    let folded = product.high ^ product.low
-    return UInt32(truncatingIfNeeded: folded ^ folded >> 32)
+  private mutating func sweepOut(_ chunk: Int, _ now: Double) {
+    var firstRefusal = Double.infinity
+    var at = chunk * chunkBytes
+    let end = at + chunks[chunk].used
+    while at < end {
+      let record = memory.load(Record.self, at: at)
+      if record.isLive != 0 {
+        if now >= record.refuseFrom || !isKnown(record.key) {
+          forget(at)
+        } else {
+          firstRefusal = min(firstRefusal, record.refuseFrom)
+        }
+      }
+      at += record.stride
+    }
+    chunks[chunk].firstRefusal = firstRefusal
+    chunks[chunk].keysTurn = keysTurn
+    if chunks[chunk].entries == 0 { clear(chunk, givesBack: true) }
   }
 
-  private func find(_ digest: SHA256Digest) -> TokenIndex.Location? {
-    var probe = index.probe(hash(digest))
-    while let location = index.next(&probe) {
-      if chunks[location.chunk].entries[location.entry].digest == digest { return location }
+  // MARK: - Finding
+
+  /// Where audience and token lie in the index; not private, so that a test sees how they spread.
+  func place(of audience: Span<UInt8>, _ token: Span<UInt8>) -> UInt32 {
+    let hash = tokenHash.ofEnd(audience: audience, token: token)
+    return UInt32(truncatingIfNeeded: hash ^ hash >> 32)
+  }
+
+  /// The offset of a token's record. All bytes are compared: what was remembered vouches for no other token.
+  private func find(_ hash: UInt32, _ audience: Span<UInt8>, _ token: Span<UInt8>) -> Int? {
+    var probe = index.probe(hash)
+    while let place = index.next(&probe) {
+      let start = Int(place) * 8
+      let record = memory.load(Record.self, at: start)
+      if Int(record.tokenCount) == token.count, Int(record.audienceCount) == audience.count,
+        memory.holds(token, at: start + Record.size), memory.holds(audience, at: start + record.audienceOffset)
+      {
+        return start
+      }
     }
     return nil
   }
@@ -248,15 +298,18 @@ public struct TokenCache: ~Copyable {
     return nil
   }
 
+  /// Whether `bytes` lie anywhere in the memory. For tests: it looks at all of it.
+  func holdsAnywhere(_ bytes: [UInt8]) -> Bool {
+    memory.count >= bytes.count && (0...memory.count - bytes.count).contains { memory.holds(bytes.span, at: $0) }
+  }
+
   // MARK: - Room
 
-  /// Leaves `current` at a chunk that takes one more entry and `count` more bytes, and the index with a free slot.
+  fileprivate static func roundedUp(_ count: Int) -> Int { (count + 7) / 8 * 8 }
+
+  /// Leaves `current` at a chunk that takes one more record of `count` bytes, and the index with a free slot.
   private mutating func makeRoom(for count: Int) {
-    if chunks.isEmpty || chunks[current].bytes.count + count > payloadBytesAChunk
-      || chunks[current].entries.count == entriesAChunk
-    {
-      advance()
-    }
+    if chunks.isEmpty || chunks[current].used + count > chunkBytes { advance() }
     while !index.hasRoom {
       if index.slotCount < slotLimit {
         let before = index.bytes
@@ -268,9 +321,7 @@ public struct TokenCache: ~Copyable {
       }
     }
     if chunks[current].isEmpty {
-      // Reserved whole, so that it never moves; the system provides pages as they are first written.
-      chunks[current].bytes.reserveCapacity(payloadBytesAChunk)
-      chunks[current].entries.reserveCapacity(entriesAChunk)
+      chunks[current].keysTurn = keysTurn
       counters.bytes += chunkBytes
     }
   }
@@ -283,19 +334,35 @@ public struct TokenCache: ~Copyable {
       return
     }
     current = (current + 1) % chunks.count
-    counters.evictions += UInt64(chunks[current].entries.count)
-    clear(current)
+    counters.evictions += UInt64(chunks[current].entries)
+    clear(current, givesBack: false)
   }
 
-  private mutating func clear(_ chunk: Int) {
+  private mutating func clear(_ chunk: Int, givesBack: Bool) {
     guard !chunks[chunk].isEmpty else { return }
-    for entry in chunks[chunk].entries.indices {
-      // An entry that was remembered anew elsewhere is in its chunk still, but the index no longer leads to it.
-      index.remove(
-        hash(chunks[chunk].entries[entry].digest), at: TokenIndex.Location(chunk: chunk, entry: entry))
+    let start = chunk * chunkBytes
+    let end = start + chunks[chunk].used
+    var at = start
+    while at < end {
+      let record = memory.load(Record.self, at: at)
+      if record.isLive != 0 { index.remove(record.hash, at: TokenIndex.Place(at / 8)) }
+      at += record.stride
     }
-    counters.entries -= chunks[chunk].entries.count
+    memory.erase(start..<end)
+    if givesBack { memory.giveBack(start..<start + chunkBytes) }
+    counters.entries -= chunks[chunk].entries
     counters.bytes -= chunkBytes
     chunks[chunk] = Chunk()
+  }
+
+  /// Erases one record. Its place stays taken until its chunk goes.
+  private mutating func forget(_ start: Int) {
+    var record = memory.load(Record.self, at: start)
+    index.remove(record.hash, at: TokenIndex.Place(start / 8))
+    memory.erase(start + Record.size..<start + record.end)
+    record.isLive = 0
+    memory.store(record, at: start)
+    chunks[start / chunkBytes].entries -= 1
+    counters.entries -= 1
   }
 }

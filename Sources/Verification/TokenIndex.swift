@@ -1,15 +1,12 @@
 // The token cache's hash index: open addressing with linear probing, eight bytes a slot. It knows hashes and places, not
-// digests: whether a place holds what was looked for is the cache's to say (TokenCache.swift).
+// tokens: whether a place holds what was looked for is the cache's to say (TokenCache.swift).
 //
 // Invariant: walking from a hash's home slot to the next empty slot meets every place that was inserted under that
 // hash. Removal moves later slots back instead of leaving marks, so the walks do not lengthen with age.
 
 struct TokenIndex {
-  /// A place in the cache's chunks.
-  struct Location: Equatable, BitwiseCopyable {
-    let chunk: Int
-    let entry: Int
-  }
+  /// A place in the cache's memory, in units of eight bytes: below 2^32 - 1, which is 32 GiB.
+  typealias Place = UInt32
 
   /// A walk over the places of one hash.
   struct Probe: BitwiseCopyable {
@@ -18,11 +15,9 @@ struct TokenIndex {
     fileprivate var left: Int
   }
 
-  /// What a slot can tell apart; an entry's number is below 2^14 - 1, because a chunk holds 256 KiB.
-  static let maximumChunks = 1 << 18
   static let slotBytes = MemoryLayout<UInt64>.stride
 
-  /// High half: the hash. Low half: chunk (18 bits) and entry (14 bits) plus one, zero in an empty slot.
+  /// High half: the hash. Low half: the place plus one, zero in an empty slot.
   private var slots: [UInt64] = []
   private(set) var count = 0
 
@@ -37,33 +32,33 @@ struct TokenIndex {
   }
 
   /// The next place under the probe's hash, or nil when there is no more.
-  func next(_ probe: inout Probe) -> Location? {
+  func next(_ probe: inout Probe) -> Place? {
     while probe.left > 0 {
       let slot = slots[probe.slot]
       guard slot != 0 else { return nil }
       probe.left -= 1
       probe.slot = (probe.slot + 1) & (slots.count - 1)
-      if UInt32(slot >> 32) == probe.hash { return Self.location(slot) }
+      if UInt32(slot >> 32) == probe.hash { return Self.place(slot) }
     }
     return nil
   }
 
   /// Adds a place. There must be room.
-  mutating func insert(_ hash: UInt32, at location: Location) {
+  mutating func insert(_ hash: UInt32, at place: Place) {
     precondition(hasRoom, "a full index would make every walk endless")
-    place(Self.slot(hash, location))
+    put(Self.slot(hash, place))
     count += 1
   }
 
   /// Lets a hash's place lead elsewhere.
-  mutating func replace(_ hash: UInt32, from old: Location, to new: Location) {
+  mutating func replace(_ hash: UInt32, from old: Place, to new: Place) {
     guard let found = slot(of: Self.slot(hash, old)) else { return }
     slots[found] = Self.slot(hash, new)
   }
 
   /// Takes out a place; nothing happens where it is not in.
-  mutating func remove(_ hash: UInt32, at location: Location) {
-    guard var hole = slot(of: Self.slot(hash, location)) else { return }
+  mutating func remove(_ hash: UInt32, at place: Place) {
+    guard var hole = slot(of: Self.slot(hash, place)) else { return }
     let mask = slots.count - 1
     var next = (hole + 1) & mask
     while slots[next] != 0 {
@@ -83,10 +78,10 @@ struct TokenIndex {
   mutating func grow(to slotCount: Int) {
     let old = slots
     slots = [UInt64](repeating: 0, count: slotCount)
-    for slot in old where slot != 0 { place(slot) }
+    for slot in old where slot != 0 { put(slot) }
   }
 
-  private mutating func place(_ slot: UInt64) {
+  private mutating func put(_ slot: UInt64) {
     var at = home(UInt32(slot >> 32))
     while slots[at] != 0 { at = (at + 1) & (slots.count - 1) }
     slots[at] = slot
@@ -105,12 +100,7 @@ struct TokenIndex {
 
   private func home(_ hash: UInt32) -> Int { Int(hash) & (slots.count - 1) }
 
-  private static func slot(_ hash: UInt32, _ location: Location) -> UInt64 {
-    UInt64(hash) << 32 | UInt64(location.chunk) << 14 | UInt64(location.entry + 1)
-  }
+  private static func slot(_ hash: UInt32, _ place: Place) -> UInt64 { UInt64(hash) << 32 | UInt64(place) + 1 }
 
-  private static func location(_ slot: UInt64) -> Location {
-    let low = Int(slot & 0xffff_ffff)
-    return Location(chunk: low >> 14, entry: (low & 0x3fff) - 1)
-  }
+  private static func place(_ slot: UInt64) -> Place { Place(truncatingIfNeeded: slot) &- 1 }
 }

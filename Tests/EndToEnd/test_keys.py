@@ -48,7 +48,7 @@ def test_keys_may_come_from_a_file(launch, team, tmp_path):
     assert status(gateway, team.mint()) == 401
 
 
-def test_rotation_denies_once_fetches_once_and_goes_on(launch):
+def test_rotation_refuses_nobody_fetches_once_and_goes_on(launch):
     team = launch.team()
     gateway = launch.gateway(team.issuer, expose_reason="on")
     old = team.mint()
@@ -56,17 +56,16 @@ def test_rotation_denies_once_fetches_once_and_goes_on(launch):
     team.keys.append(Key())
     new = team.mint()
     fetches = team.fetches
-    reply = ask(gateway.port, AUTH, asserted(new))
-    assert (reply.status, reply["X-Auth-Reason"]) == (401, "key_unknown")
-    eventually(lambda: status(gateway, new) == 200, "the new key is fetched")
+    assert status(gateway, new) == 200, "the request waits for the fetch that it causes"
     assert status(gateway, old) == 200
     assert team.fetches == fetches + 1
 
-    # Made-up key ids cause no more fetches for 30 s, and do not keep a good token waiting.
+    # Made-up key ids cause two more fetches, then one in 10 s, and do not keep a good token waiting.
+    began = time.monotonic()
     for i in range(50):
         assert status(gateway, team.mint(header={"kid": f"made-up-{i}"})) == 401
         assert status(gateway, old) == 200
-    assert team.fetches == fetches + 1
+    assert team.fetches <= fetches + 3 + (time.monotonic() - began) // 10
 
     # The key that was withdrawn goes, and with it what was remembered: SIGHUP asks at once.
     team.keys = [team.keys[1], Key()]

@@ -138,7 +138,7 @@ def cpu_seconds(gateway):
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def test_a_flood_of_unknown_kids_is_one_fetch_and_no_memory(launch):
+def test_a_flood_of_unknown_kids_is_few_fetches_and_no_memory(launch):
     team = launch.team()
     gateway = launch.gateway(team.issuer, event_loops="2")
     token = team.mint()
@@ -151,13 +151,12 @@ def test_a_flood_of_unknown_kids_is_one_fetch_and_no_memory(launch):
     assert flood(gateway, team, KIDS, start=1000) == KIDS
     assert load.wait() > 100
     took = time.monotonic() - began
-    assert team.fetches - fetches <= 1 + took // 30
-    assert team.fetches <= 3 + took // 30
+    assert team.fetches - fetches <= 3 + took // 10 + 1
     if not SANITIZED:
         assert resident(gateway) - before < 4 << 20, "memory is flat"
     text = metrics(gateway)
     assert sample(text, "access_gateway_unknown_kids_total") == KIDS + 500
-    assert sample(text, "access_gateway_unknown_kid_refetches_total") <= 1 + took // 30
+    assert sample(text, "access_gateway_unknown_kid_refetches_total") <= 4 + took // 10
     assert sample(text, "access_gateway_token_cache_entries") < 20, "the good token is remembered, and no other"
     assert status(gateway, token) == 200
 

@@ -72,14 +72,43 @@ struct KeyScheduleTests {
     #expect(schedule.nextTimer == due)
   }
 
-  @Test func `one unknown kid in thirty seconds causes a fetch`() {
+  @Test func `three unknown kids cause a fetch each, then one more each ten seconds`() {
+    var schedule = ready()
+    func ask(_ time: Int64) -> KeyAction {
+      let action = schedule.unknownKid(at: time)
+      if case .fetch = action { _ = schedule.fetchSucceeded(at: time, random: 0.5) }
+      return action
+    }
+    #expect(schedule.nextUnknownKidFetch == nil)
+    for time in [1_000, 1_001, 1_002] as [Int64] { #expect(ask(time) == .fetch(.unknownKid)) }
+    #expect(ask(1_003) == .refuseUnknownKid)
+    #expect(schedule.nextUnknownKidFetch == 11_000)
+    #expect(ask(10_999) == .refuseUnknownKid)
+    #expect(ask(11_000) == .fetch(.unknownKid))
+    #expect(ask(11_001) == .refuseUnknownKid)
+    // A long quiet fills the bucket, and no more than that.
+    for time in [500_000, 500_001, 500_002] as [Int64] { #expect(ask(time) == .fetch(.unknownKid)) }
+    #expect(ask(500_003) == .refuseUnknownKid)
+  }
+
+  @Test(arguments: [1, 7, 100, 1000])
+  func `a flood of unknown kids is nine fetches in the first minute and six in each after it`(_ pause: Int) {
+    var schedule = ready()
+    var minutes = [Int](repeating: 0, count: 5)
+    for time in stride(from: Int64(0), to: 300_000, by: pause) {
+      if case .fetch = schedule.unknownKid(at: time) {
+        minutes[Int(time / 60_000)] += 1
+        _ = schedule.fetchSucceeded(at: time, random: 0.5)
+      }
+    }
+    #expect(minutes[0] <= 9 && minutes[0] >= 8)
+    #expect(minutes[1...].allSatisfy { $0 == 6 })
+  }
+
+  @Test func `an unknown kid during a fetch causes none`() {
     var schedule = ready()
     #expect(schedule.unknownKid(at: 1_000) == .fetch(.unknownKid))
     #expect(schedule.unknownKid(at: 1_001) == .none)
-    _ = schedule.fetchSucceeded(at: 1_100, random: 0.5)
-    #expect(schedule.unknownKid(at: 1_200) == .refuseUnknownKid)
-    #expect(schedule.unknownKid(at: 30_999) == .refuseUnknownKid)
-    #expect(schedule.unknownKid(at: 31_000) == .fetch(.unknownKid))
   }
 
   @Test func `a fetch under way for another reason leaves the budget of unknown kids alone`() {
@@ -98,6 +127,13 @@ struct KeyScheduleTests {
   @Test func `a hang-up fetches at once, whatever the back-off and the budget say`() {
     var schedule = started()
     _ = schedule.fetchFailed(at: 0, retryAfter: 3_000, random: 1)
+    #expect(schedule.hangUp() == .fetch(.hangUp))
+    _ = schedule.fetchSucceeded(at: 1, random: 0.5)
+    for _ in 0..<3 {
+      #expect(schedule.unknownKid(at: 2) == .fetch(.unknownKid))
+      _ = schedule.fetchFailed(at: 2, retryAfter: 3_000, random: 1)
+    }
+    #expect(schedule.unknownKid(at: 2) == .refuseUnknownKid)
     #expect(schedule.hangUp() == .fetch(.hangUp))
   }
 
@@ -152,7 +188,7 @@ struct KeyScheduleTests {
       if Bool.random(using: &random) { schedule.restore(at: 0, age: Int64.random(in: 0..<700_000, using: &random)) }
       var now: Int64 = 0
       var isFetching = true
-      var lastUnknownKid: Int64?
+      var unknownKidFetches: [Int64] = []
       #expect(schedule.start() == .fetch(.start))
       for _ in 0..<200 {
         now += Int64.random(in: 0..<20_000, using: &random)
@@ -173,8 +209,9 @@ struct KeyScheduleTests {
           #expect(!isFetching)
           isFetching = true
           if cause == .unknownKid {
-            #expect(lastUnknownKid.map { now - $0 >= 30_000 } ?? true)
-            lastUnknownKid = now
+            unknownKidFetches.append(now)
+            // Never more than the bucket in any ten seconds.
+            #expect(unknownKidFetches.count { now - $0 < 10_000 } <= 4)
           }
         }
         #expect(schedule.isFetching == isFetching)

@@ -39,6 +39,7 @@ private func line(_ flags: [String: String], _ environment: [String: String] = [
   #expect(!settings.exposeReason)
   #expect(settings.keysRefreshSeconds == 3600)
   #expect(settings.keysMaxAgeSeconds == 7 * 86_400)
+  #expect(settings.unknownKidWaitSeconds == 2)
   #expect(settings.eventLoops == 6)
   #expect(settings.verifyWorkers == 6)
   #expect(settings.maxConnections == 16_384)
@@ -49,9 +50,23 @@ private func line(_ flags: [String: String], _ environment: [String: String] = [
   #expect(settings.idleTimeoutSeconds == 120)
   #expect(settings.drainTimeoutSeconds == 10)
   #expect(settings.tokenCacheBytes == 64 << 20)
+  #expect(!settings.coreDumps)
   #expect(settings.logLevel == .info)
   #expect(settings.logFormat == .json)
   #expect(resolved.warnings.isEmpty)
+}
+
+@Test(arguments: [
+  ("64KiB", "1", false), ("64KiB", "2", true), ("131071", "2", true), ("128KiB", "2", false), ("0", "64", false),
+])
+func `a memory of tokens that is too small for the loops is told`(_ size: String, _ loops: String, _ isTold: Bool)
+  throws
+{
+  let warnings = try SettingsTable.resolve(
+    flags: ["team_domain": "acme", "token_cache_bytes": size, "event_loops": loops], environment: [:],
+    surroundings: Surroundings(cores: 1, stderrIsTerminal: true)
+  ).warnings
+  #expect(warnings.contains { $0.description.contains("remembers nothing") } == isTold)
 }
 
 @Test(arguments: [(0, 1), (1, 1), (64, 64), (200, 64)])

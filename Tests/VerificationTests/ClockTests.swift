@@ -30,8 +30,8 @@ import Token
     }
 
     mutating func answer(_ token: [UInt8], now: Double) -> Verdict {
-      let digest = Fixture.digest(token)
-      if cache.lookup(digest, now: now) != nil {
+      let audience = Array(Fixture.audience.utf8)
+      if cache.lookup(audience: audience.span, token: token.span, now: now) != nil {
         hits += 1
         return .allowed
       }
@@ -39,7 +39,8 @@ import Token
       guard verdict == .allowed, let validity = judge.validity(of: reader) else { return verdict }
       let reply: [UInt8] = [1]
       cache.insert(
-        digest, epoch: cache.epoch, key: keys.keys[0], validFrom: validity.validFrom, refuseFrom: validity.refuseFrom,
+        audience: audience.span, token: token.span, epoch: cache.epoch, key: keys.keys[0],
+        validFrom: validity.validFrom, refuseFrom: validity.refuseFrom,
         payload: reply.span)
       return .allowed
     }

@@ -52,10 +52,6 @@ enum Fixture {
     guard let verifier = SignatureVerifier() else { throw NoVerifier() }
     return verifier
   }
-
-  static func digest(_ token: [UInt8], audience: String = audience) -> SHA256Digest {
-    SHA256Digest(audience: Array(audience.utf8).span, token: token.span)
-  }
 }
 
 extension KeySet {

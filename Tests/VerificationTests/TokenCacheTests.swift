@@ -16,7 +16,9 @@ import Token
     others = try Fixture.keySet(of: [Fixture.signers[.es384]!])
   }
 
-  private func digest(_ number: Int) -> SHA256Digest { Fixture.digest(Array("token \(number)".utf8)) }
+  private static let audience = Array("aud".utf8)
+
+  private func token(_ number: Int) -> [UInt8] { Array("token \(number)".utf8) }
 
   private func payload(_ number: Int, count: Int = 200) -> [UInt8] {
     Array("\(number):".utf8) + [UInt8](repeating: UInt8(truncatingIfNeeded: number), count: count)
@@ -27,13 +29,16 @@ import Token
     refuseFrom: Double = now + 100, count: Int = 200
   ) -> Bool {
     let bytes = payload(number, count: count)
+    let token = token(number)
     return cache.insert(
-      digest(number), epoch: cache.epoch, key: key ?? keys.keys[0], validFrom: validFrom, refuseFrom: refuseFrom,
+      audience: Self.audience.span, token: token.span, epoch: cache.epoch, key: key ?? keys.keys[0],
+      validFrom: validFrom, refuseFrom: refuseFrom,
       payload: bytes.span)
   }
 
   private func find(_ number: Int, in cache: borrowing TokenCache, now: Double = now) -> [UInt8]? {
-    guard let hit = cache.lookup(digest(number), now: now) else { return nil }
+    let token = token(number)
+    guard let hit = cache.lookup(audience: Self.audience.span, token: token.span, now: now) else { return nil }
     return cache.withPayload(of: hit) { span in (0..<span.count).map { span[$0] } }
   }
 
@@ -80,21 +85,57 @@ import Token
 
   @Test func `a token with one byte different, or for another audience, is another token`() throws {
     let token = try Fixture.team.userToken(audience: [Fixture.audience], email: "a@b.c", now: Fixture.now)
-    let digest = Fixture.digest(token)
+    var cache = cache()
+    let kept = remember(token, Fixture.audience, in: &cache)
+    let known = isKnown(token, in: cache)
+    #expect(kept && known)
     for at in token.indices {
       var changed = token
       changed[at] ^= 1
-      #expect(Fixture.digest(changed) != digest)
+      let mistaken = isKnown(changed, in: cache)
+      #expect(!mistaken, "at \(at)")
     }
-    #expect(Fixture.digest(token, audience: Fixture.audience + "0") != digest)
-    #expect(Fixture.digest(Array(token.dropFirst()), audience: Fixture.audience) != digest)
+    for other in [Array(token.dropFirst()), Array(token.dropLast()), []] {
+      let mistaken = isKnown(other, in: cache)
+      #expect(!mistaken)
+    }
+    let elsewhere = isKnown(token, Fixture.audience + "0", in: cache)
+    #expect(!elsewhere)
     // What is audience and what is token can't be shifted.
-    #expect(Fixture.digest(Array("bc".utf8), audience: "a") != Fixture.digest(Array("c".utf8), audience: "ab"))
-    // FIPS 180-4's own example, in words.
-    let abc = SHA256Digest(of: Array("abc".utf8).span)
-    #expect(abc.words == (0xba78_16bf_8f01_cfea, 0x4141_40de_5dae_2223, 0xb003_61a3_9617_7a9c, 0xb410_ff61_f200_15ad))
-    // The audience, a zero and the token: the same as one run.
-    #expect(Fixture.digest(Array("token".utf8), audience: "aud") == SHA256Digest(of: Array("aud\0token".utf8).span))
+    _ = remember(Array("bc".utf8), "a", in: &cache)
+    let own = isKnown(Array("bc".utf8), "a", in: cache)
+    let shifted = isKnown(Array("c".utf8), "ab", in: cache)
+    let joined = isKnown(Array("abc".utf8), "", in: cache)
+    #expect(own && !shifted && !joined)
+  }
+
+  private func remember(_ token: [UInt8], _ audience: String, in cache: inout TokenCache) -> Bool {
+    let audience = Array(audience.utf8)
+    let payload: [UInt8] = [1]
+    return cache.insert(
+      audience: audience.span, token: token.span, epoch: cache.epoch, key: keys.keys[0], validFrom: 0,
+      refuseFrom: Self.now + 100, payload: payload.span)
+  }
+
+  private func isKnown(
+    _ token: [UInt8], _ audience: String = Fixture.audience, in cache: borrowing TokenCache
+  ) -> Bool {
+    let audience = Array(audience.utf8)
+    return cache.lookup(audience: audience.span, token: token.span, now: Self.now) != nil
+  }
+
+  @Test func `the bytes decide where hashes agree`() {
+    // Equal ends, equal lengths: one place in the index for all.
+    var cache = cache()
+    let end = [UInt8](repeating: 7, count: 64)
+    for number in 0..<200 as Range<UInt8> {
+      let kept = remember([number] + end, "aud", in: &cache)
+      #expect(kept)
+    }
+    for number in 0..<201 as Range<UInt8> {
+      let known = isKnown([number] + end, "aud", in: cache)
+      #expect(known == (number < 200))
+    }
   }
 
   @Test func `the tokens of a key that left are gone at once and for good, the others stay`() throws {
@@ -150,8 +191,10 @@ import Token
     #expect(found == nil)
     #expect(cache.counters.entries == 0)
     #expect(cache.counters.bytes == 0)
+    let (token, reply) = (token(2), payload(2))
     let late = cache.insert(
-      digest(2), epoch: epoch, key: keys.keys[0], validFrom: 0, refuseFrom: Self.now + 1, payload: payload(2).span)
+      audience: Self.audience.span, token: token.span, epoch: epoch, key: keys.keys[0], validFrom: 0,
+      refuseFrom: Self.now + 1, payload: reply.span)
     #expect(!late)
     let fresh = insert(3, into: &cache)
     #expect(fresh)
@@ -171,6 +214,7 @@ import Token
     _ = insert(1, into: &cache, count: 300)
     let found = find(1, in: cache)
     #expect(found == payload(1, count: 300))
+    #expect(cache.counters.entries == 1)
   }
 
   @Test(arguments: [64 * 1024, 1 << 20, 3_000_000])
@@ -212,12 +256,51 @@ import Token
     #expect(cache.counters.evictions == UInt64(20_000 - found))
   }
 
-  @Test func `ten thousand tokens take less than 5 MiB, and an idle cache nothing`() {
+  @Test func `ten thousand tokens of 1,000 bytes take less than 15 MiB, and an idle cache nothing`() {
     var cache = cache(limit: 64 << 20)
     #expect(cache.counters.bytes == 0)
-    for number in 0..<10_000 { _ = insert(number, into: &cache, count: 300) }
+    for number in 0..<10_000 { _ = insert(number, into: &cache, count: 1300) }
     #expect(cache.counters.entries == 10_000)
-    #expect(cache.counters.bytes < 5 << 20, "\(cache.counters.bytes) bytes")
+    #expect(cache.counters.bytes < 15 << 20, "\(cache.counters.bytes) bytes")
+  }
+
+  @Test func `no byte of a token is left in memory once it is gone`() {
+    var memory = CacheMemory(count: 1 << 16)
+    let secret = Array("a secret".utf8)
+    memory.store(secret.span, at: 5000)
+    let isThere = memory.holds(secret.span, at: 5000)
+    memory.erase(5000..<5008)
+    let zeros = [UInt8](repeating: 0, count: 8)
+    let isGone = memory.holds(zeros.span, at: 5000)
+    memory.store(secret.span, at: 5000)
+    memory.erase(0..<1 << 16)
+    memory.giveBack(0..<1 << 16)
+    let isZero = memory.withBytes(0..<1 << 16) { bytes in bytes.indices.allSatisfy { bytes[$0] == 0 } }
+    #expect(isThere && isGone && isZero)
+  }
+
+  @Test(arguments: ["remembered anew", "swept", "key left", "made room for", "all removed"])
+  func `the bytes of a token are erased when it is`(_ why: String) {
+    var cache = cache(limit: 64 * 1024)
+    _ = insert(77_777, into: &cache, refuseFrom: Self.now + 10)
+    _ = insert(1, into: &cache, key: keys.keys[0], refuseFrom: Self.now + 100)
+    let secret = token(77_777)
+    let payloadBytes = payload(77_777)
+    let before = cache.holdsAnywhere(secret) && cache.holdsAnywhere(payloadBytes)
+    #expect(before)
+    switch why {
+    case "remembered anew": _ = insert(77_777, into: &cache, count: 20)
+    case "swept": while cache.releaseExpired(now: Self.now + 10) {}
+    case "key left":
+      cache.keep(only: [others])
+      while cache.releaseExpired(now: Self.now) {}
+    case "made room for": for number in 100..<1000 { _ = insert(number, into: &cache) }
+    default: cache.removeAll()
+    }
+    let payloadIsLeft = cache.holdsAnywhere(payloadBytes)
+    let tokenIsLeft = cache.holdsAnywhere(secret)
+    #expect(!payloadIsLeft)
+    #expect(tokenIsLeft == (why == "remembered anew"))
   }
 
   @Test func `replies that do not fit are not remembered, the largest that a token gives is`() {
@@ -243,7 +326,9 @@ import Token
     #expect(cache.counters.bytes == before.bytes - 256 * 1024)
     #expect(before.entries - cache.counters.entries <= 1024)
     while cache.releaseExpired(now: Self.now + 1500) {}
-    for number in 1500..<3000 {
+    // Each is swept by its own time, not with its chunk's last.
+    #expect(cache.counters.entries == 1499)
+    for number in 1501..<3000 {
       let found = find(number, in: cache)
       #expect(found == payload(number))
     }
@@ -286,25 +371,25 @@ import Token
     var index = TokenIndex()
     index.grow(to: 64)
     // A reference: hash to places. Hashes collide wholly (mod 5) and in their home slot (mod 64).
-    var expected: [UInt32: Set<Int>] = [:]
+    var expected: [UInt32: Set<UInt32>] = [:]
     var generator = SystemRandomNumberGenerator()
     for step in 0..<20_000 {
       let hash = UInt32.random(in: 0..<5, using: &generator) * 64 + UInt32.random(in: 60..<66, using: &generator)
-      let entry = Int.random(in: 0..<4, using: &generator)
-      let location = TokenIndex.Location(chunk: 3, entry: entry)
+      // The first place, the last one, and some between.
+      let entry = [0, 1, 0x8000_0000, UInt32.max - 1].randomElement(using: &generator)!
       if expected[hash]?.contains(entry) == true {
-        index.remove(hash, at: location)
+        index.remove(hash, at: entry)
         expected[hash]?.remove(entry)
       } else {
         if !index.hasRoom { index.grow(to: index.slotCount * 2) }
-        index.insert(hash, at: location)
+        index.insert(hash, at: entry)
         expected[hash, default: []].insert(entry)
       }
       if step % 100 == 0 {
         for (hash, entries) in expected {
-          var found: Set<Int> = []
+          var found: Set<UInt32> = []
           var probe = index.probe(hash)
-          while let location = index.next(&probe) { found.insert(location.entry) }
+          while let place = index.next(&probe) { found.insert(place) }
           #expect(found == entries)
         }
       }
@@ -312,16 +397,43 @@ import Token
     #expect(index.count == expected.values.reduce(0) { $0 + $1.count })
   }
 
-  @Test func `without a seed of its own no two caches lay digests out alike, and they spread`() {
-    // Digests that share their last bits, as an attacker would grind them, under one fixed and many random seeds.
-    let digests = (0..<4096).map { SHA256Digest(words: (UInt64($0) << 32, 0, 0, 0)) }
-    let seed = (UInt64.random(in: 0...UInt64.max), UInt64.random(in: 0...UInt64.max))
+  @Test func `without a seed of its own no two caches lay tokens out alike, and they spread`() {
+    // Tokens that share all but two bytes of their end, as an attacker would choose them.
+    let tokens = (0..<4096).map { number in
+      [UInt8](repeating: 65, count: 62) + [UInt8(number >> 6), UInt8(number & 63)]
+    }
+    let audience = Array("aud".utf8)
     var loads = [Int](repeating: 0, count: 256)
-    let cache = TokenCache(limit: 1 << 20, seed: seed)
-    for digest in digests { loads[Int(cache.hash(digest) % 256)] += 1 }
+    let cache = TokenCache(limit: 1 << 20)
+    for token in tokens { loads[Int(cache.place(of: audience.span, token.span) % 256)] += 1 }
     // 16 are expected in each; 64 in one would be chance once in more than 10^15 runs.
     #expect(loads.max()! < 64)
     let other = TokenCache(limit: 1 << 20)
-    #expect(digests.contains { cache.hash($0) != other.hash($0) })
+    var differ = 0
+    for token in tokens where cache.place(of: audience.span, token.span) != other.place(of: audience.span, token.span) {
+      differ += 1
+    }
+    #expect(differ > 4000)
+  }
+
+  @Test func `a hash of all bytes changes with each of them, whatever the length`() {
+    let hash = TokenHash(seed: (1, 2))
+    for count in 0..<50 {
+      let token = (0..<count).map { UInt8($0) }
+      let audience = Array("aud".utf8)
+      let own = hash.ofAll(audience: audience.span, token: token.span)
+      func hashed(_ hash: TokenHash, _ token: [UInt8], _ audience: [UInt8]) -> UInt64 {
+        hash.ofAll(audience: audience.span, token: token.span)
+      }
+      #expect(own == hashed(TokenHash(seed: (1, 2)), token, audience))
+      #expect(own != hashed(TokenHash(seed: (1, 3)), token, audience))
+      #expect(own != hashed(hash, token, Array("auf".utf8)))
+      #expect(own != hashed(hash, token + [0], audience))
+      for at in token.indices {
+        var changed = token
+        changed[at] ^= 0x80
+        #expect(own != hashed(hash, changed, audience), "\(at) of \(count)")
+      }
+    }
   }
 }

@@ -23,14 +23,16 @@ import Verification
     try issuer.userToken(audience: ["aud"], email: email, now: 1_700_000_000)
   }
 
-  private func submit(_ token: [UInt8], to pool: VerificationPool, loop: Int = 0) throws -> Submission {
+  private func submit(
+    _ token: [UInt8], to pool: VerificationPool, loop: Int = 0, standing: Standing = .proven, connection: UInt64 = 1
+  ) throws -> Submission {
     var reader = TokenReader()
     try #require(reader.read(token.span) == nil)
-    let digest = SHA256Digest(audience: audience.span, token: token.span)
     let signingInput = reader.signingInput.upperBound
     return reader.withSignature { signature in
       pool.submit(
-        loop: loop, digest: digest, token: token.span, audience: audience.span, signingInputCount: signingInput,
+        loop: loop, requester: Requester(connection: connection, peer: 0), standing: standing, token: token.span,
+        audience: audience.span, signingInputCount: signingInput,
         signature: signature, key: keys.keys[0])
     }
   }
@@ -156,5 +158,59 @@ import Verification
       done += part.count
     }
     #expect(done == 2_000)
+  }
+
+  @Test func `failing connections never have more than their share of the cells, and others find the rest`() throws {
+    let woken = DispatchSemaphore(value: 0)
+    let pool = VerificationPool(cells: 8, workers: 1, wake: [{ woken.signal() }])
+    func outcomes(_ standing: Standing, _ count: Int) throws -> Int {
+      var queued = 0
+      for number in 0..<count {
+        let one = try token("\(standing)\(number)@x.y")
+        // Finished cells stay taken: nobody takes them.
+        if case .queued = try submit(one, to: pool, standing: standing, connection: UInt64(number)) { queued += 1 }
+      }
+      return queued
+    }
+    #expect(try outcomes(.failing, 8) == 4)
+    #expect(try outcomes(.suspect, 8) == 2)
+    #expect(try outcomes(.unknown, 8) == 1)
+    #expect(try outcomes(.failing, 1) == 0)
+    #expect(try outcomes(.proven, 8) == 1)
+    for cell in finished(8, of: pool, loop: 0, woken: woken) { pool.release(cell, loop: 0) }
+    #expect(try outcomes(.failing, 8) == 4)
+  }
+
+  @Test func `a loop takes a bounded number of finished cells, failing ones last, and is called for the rest`() throws {
+    let woken = DispatchSemaphore(value: 0)
+    let pool = VerificationPool(cells: 16, workers: 1, wake: [{ woken.signal() }])
+    var failing: Set<Int> = []
+    for number in 0..<10 {
+      let standing: Standing = number < 5 ? .failing : .proven
+      guard
+        case .queued(let cell) = try submit(
+          try token("\(number)@x.y"), to: pool, standing: standing, connection: UInt64(number))
+      else {
+        Issue.record("not queued")
+        return
+      }
+      if standing == .failing { failing.insert(cell) }
+    }
+    // All ten are finished when a join of each finds it so; the calls of the pool until then are one or more.
+    var taken: [Int] = []
+    var part: [Int] = []
+    var before = 0
+    while taken.count < 10 {
+      try #require(woken.wait(timeout: .now() + 20) == .success, "the loop is called as long as there is more")
+      pool.takeFinished(loop: 0, most: 3, into: &part)
+      #expect(part.count <= 3)
+      if let place = part.firstIndex(where: failing.contains) {
+        #expect(part[place...].allSatisfy(failing.contains), "in a part, failing ones are last")
+      }
+      taken += part
+      before += 1
+    }
+    #expect(Set(taken).count == 10 && before >= 4)
+    for cell in taken { pool.release(cell, loop: 0) }
   }
 }

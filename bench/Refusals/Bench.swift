@@ -11,8 +11,9 @@ final class Bench {
   private let keys: [KeySet]
   private let audience = Array(Workshop.audience.utf8)
   private var reader = TokenReader()
-  private var digests = DigestMemo()
   private var cache = TokenCache(limit: 1 << 20)
+  private let tokenHash = TokenHash()
+  private var collisions = 0
   private var verifier: SignatureVerifier
 
   init(_ keys: KeySet, _ verifier: consuming SignatureVerifier) {
@@ -32,18 +33,19 @@ final class Bench {
   // MARK: - What is measured
 
   /// What a loop says at first.
-  func answer(_ token: [UInt8]) -> FirstAnswer {
+  func answer(_ token: [UInt8]) -> Screening {
     let audience = audience
     let now = Double(Workshop.now)
     // As Gateway's ForwardAuth does.
     if token.count > TokenReader.maximumTokenLength { return .refused(.tooLarge) }
-    let digest = digests.digestIfShort(audience: audience.span, token: token.span)
-    if let digest, let hit = cache.lookup(digest, now: now) { return .remembered(hit) }
-    return judge.answer(
-      token: token.span, audience: audience.span, digest: digest, now: now, keys: keys, reader: &reader, cache: cache)
+    if cache.lookup(audience: audience.span, token: token.span, now: now) != nil {
+      Refusals.exit(failing: "remembered, though nothing ever was")
+    }
+    return judge.firstAnswer(
+      token: token.span, audience: audience.span, now: now, keys: keys, reader: &reader)
   }
 
-  /// The part of it that comes before the digest of a token that needs its signature.
+  /// The part of it that reads the token.
   private func screen(_ token: [UInt8]) {
     let audience = audience
     _ = judge.screen(
@@ -51,9 +53,10 @@ final class Bench {
     _ = reader.isList(token.span)
   }
 
-  private func digest(_ token: [UInt8]) {
+  /// What the pool finds equal tokens by.
+  private func hash(_ token: [UInt8]) {
     let audience = audience
-    _ = cache.lookup(SHA256Digest(audience: audience.span, token: token.span), now: Double(Workshop.now))
+    if tokenHash.ofAll(audience: audience.span, token: token.span) == 0 { collisions += 1 }
   }
 
   /// What a worker does.
@@ -105,19 +108,15 @@ final class Bench {
       time { bench, turn in body(bench, tokens[turn % tokens.count]) }.least
     }
     let before = patient { bench, turn in bench.screen(tokens[turn % tokens.count]) }.least
-    let digest = least { $0.digest($1) }
+    let hash = least { $0.hash($1) }
     let signature = signature(of: tokens)
     let later = least { _ = $0.confirm($1) }
-    return show(measured.name, [before, digest, signature, before + digest + signature, later], bounded: before)
+    return show(measured.name, [before, hash, signature, before + hash + signature, later], bounded: before)
   }
 
-  /// Tokens short enough for the memo of digests, in a thousand spellings of their signatures: nobody who is refused is
-  /// found there.
+  /// A thousand spellings of the tokens' signatures, as they come from strangers.
   private func strangers(_ tokens: [[UInt8]]) -> [[UInt8]] {
-    let audience = audience
-    let areKnown = tokens.allSatisfy { digests.mayHold(audience: audience.span, token: $0.span) }
-    guard areKnown else { return tokens }
-    return (0..<1024).map { number in
+    (0..<1024).map { number in
       var token = tokens[number % tokens.count]
       for place in 0..<3 {
         let at = token.count - 2 - place

@@ -155,12 +155,12 @@ extension Workshop {
         return token(header: header, payload: Array("{}".utf8), signature: signature)
       })
     cases.append(
-      several("the longest that is digested first, half header", short) {
+      several("2 KiB, half header", short) {
         let header = denseHeader(Filling.dense[9], kid: team.current.kid, &generator)
         return largest(Filling.dense[9], header: header, size: 1984, signature: shortSignature, &generator)
       })
     cases.append(
-      several("the longest that is digested first, all payload", short) {
+      several("2 KiB, all payload", short) {
         largest(Filling.dense[9], size: 1984, signature: shortSignature, &generator)
       })
     cases.append(

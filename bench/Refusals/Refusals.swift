@@ -43,7 +43,7 @@ import Verification
       for measured in cases { isWithin = bench.show(measured) && isWithin }
       print()
     }
-    print(Bench.row("unsettled: 8 KiB, wrong signature", ["before", "digest", "signature", "sum", "later"]) + "   µs")
+    print(Bench.row("unsettled: 8 KiB, wrong signature", ["before", "hash", "signature", "sum", "later"]) + "   µs")
     for measured in workshop.unsettled { isWithin = bench.showUnsettled(measured) && isWithin }
     print("\nlater: the full reading that a good signature alone leads to")
     return isWithin

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 
+import forgeries
 from house import Gateway, Issuer, bearing, head
 from programs import AUDIENCE, fail, many_descriptors
 
@@ -229,6 +230,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("binary")
     parser.add_argument("--small", action="store_true")
+    parser.add_argument("--only-forgeries", action="store_true")
     options = parser.parse_args()
     small = options.small
     seconds = 1.5 if small else 8
@@ -236,6 +238,10 @@ def main():
     size = (lambda n: max(1, n // 20)) if small else (lambda n: min(n, granted - 500))
 
     issuer = Issuer(options.binary)
+    forgeries.rows(
+        Gateway(options.binary, issuer), issuer, [size(50), size(500), size(3_000)], 2 if small else 10, problems)
+    if options.only_forgeries:
+        conclude()
     token = issuer.mint("good")
     gateway = Gateway(options.binary, issuer)
     idle_mib = gateway.resident / 1024
@@ -309,7 +315,10 @@ def main():
     crowd = Crowd(never_leaving, few.port, 200)
     rows.report("ulimit -n 64, 200 silent connections", measure(few, token, seconds))
     crowd.leave()
+    conclude()
 
+
+def conclude():
     for problem in problems:
         print(f"problem: {problem}", file=sys.stderr)
     print("load faults: " + (f"{len(problems)} problems" if problems else "every good request was answered right"))

@@ -26,6 +26,7 @@ struct SettingsFlags: ParsableArguments {
   @Option(name: flag(.exposeReason), help: help(.exposeReason)) var exposeReason: String?
   @Option(name: flag(.keysRefresh), help: help(.keysRefresh)) var keysRefresh: String?
   @Option(name: flag(.keysMaxAge), help: help(.keysMaxAge)) var keysMaxAge: String?
+  @Option(name: flag(.unknownKidWait), help: help(.unknownKidWait)) var unknownKidWait: String?
   @Option(name: flag(.eventLoops), help: help(.eventLoops)) var eventLoops: String?
   @Option(name: flag(.verifyWorkers), help: help(.verifyWorkers)) var verifyWorkers: String?
   @Option(name: flag(.maxPartialBytes), help: help(.maxPartialBytes)) var maxPartialBytes: String?
@@ -35,6 +36,7 @@ struct SettingsFlags: ParsableArguments {
   @Option(name: flag(.idleTimeout), help: help(.idleTimeout)) var idleTimeout: String?
   @Option(name: flag(.drainTimeout), help: help(.drainTimeout)) var drainTimeout: String?
   @Option(name: flag(.tokenCacheBytes), help: help(.tokenCacheBytes)) var tokenCacheBytes: String?
+  @Option(name: flag(.coreDumps), help: help(.coreDumps)) var coreDumps: String?
   @Option(name: flag(.logLevel), help: help(.logLevel)) var logLevel: String?
   @Option(name: flag(.logFormat), help: help(.logFormat)) var logFormat: String?
 
@@ -68,6 +70,7 @@ struct SettingsFlags: ParsableArguments {
     case .exposeReason: exposeReason
     case .keysRefresh: keysRefresh
     case .keysMaxAge: keysMaxAge
+    case .unknownKidWait: unknownKidWait
     case .eventLoops: eventLoops
     case .verifyWorkers: verifyWorkers
     case .maxPartialBytes: maxPartialBytes
@@ -77,6 +80,7 @@ struct SettingsFlags: ParsableArguments {
     case .idleTimeout: idleTimeout
     case .drainTimeout: drainTimeout
     case .tokenCacheBytes: tokenCacheBytes
+    case .coreDumps: coreDumps
     case .logLevel: logLevel
     case .logFormat: logFormat
     }

@@ -6,6 +6,9 @@ import Verification
 enum LoopMessage: Sendable {
   /// Judge by these keys from now on, at most one set an issuer.
   case keys([KeySet])
+  /// A fetch of an issuer's keys that its bell has promised has ended, or will not come. Follows `keys`, where it brought
+  /// new ones.
+  case fetchEnded(issuer: Int, end: UInt64)
   /// Accept from now on: the first keys are there, or could not be had.
   case accept
   /// Stop accepting, answer what is in flight, say so when that is done.

@@ -77,6 +77,8 @@ final class RunningGateway {
     self.log = log
     OpenSSLLibrary.keepThroughExit()
     LibeventLog.install(log)
+    // Whole tokens are in memory (`TokenCache`), and a token is a password for as long as it lives.
+    if !settings.coreDumps { allowMemoryDumps(false) }
     raiseDescriptorLimit()
     loop = try EventLoop()
     events = try Mailbox()
@@ -98,6 +100,7 @@ final class RunningGateway {
     parts = ServingParts(
       judge: Judge(settings.issuers.map { Expectations($0) }), pool: pool, bells: bells, shared: shared, log: log,
       unavailableStatus: settings.unavailableStatus, exposesReason: settings.exposeReason,
+      unknownKidWait: Int64(settings.unknownKidWaitSeconds) * 1000,
       tokenCacheBytes: settings.tokenCacheBytes / settings.eventLoops, maxHeadBytes: settings.maxHeadBytes)
   }
 
@@ -121,6 +124,8 @@ final class RunningGateway {
     // Before the first request can come: with a good state file none is refused for want of keys.
     let keys = try KeySources(settings, on: loop, bells: parts.bells, log: log) { [unowned self] keys in
       publish(keys)
+    } fetchEnded: { [unowned self] issuer, end in
+      for mailbox in mailboxes { mailbox.post(.fetchEnded(issuer: issuer, end: end)) }
     }
     self.keys = keys
     keys.restore()

@@ -35,6 +35,7 @@ enum ServingLoop {
           mailbox.attach(to: loop) { message in
             switch message {
             case .keys(let keys): handler.use(keys)
+            case .fetchEnded(let issuer, let end): handler.fetchEnded(issuer: issuer, end: end, through: server)
             case .accept:
               do throws(SystemError) {
                 for socket in sockets { try server.accept(on: socket) }
@@ -46,8 +47,10 @@ enum ServingLoop {
             }
           },
         ]
+        let keyWaitTimer = LoopTimer(on: loop) { handler.endKeyWaits(through: server) }
+        handler.keyWaitTimer = keyWaitTimer
         let sweep = CacheSweep(of: handler, on: loop)
-        withExtendedLifetime((ears, server, sweep)) { loop.run() }
+        withExtendedLifetime((ears, server, keyWaitTimer, sweep)) { loop.run() }
       } catch {
         failed(error)
       }
