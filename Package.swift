@@ -36,7 +36,7 @@ let package = Package(
     .target(
       name: "VerificationPool", dependencies: ["Verification", "Locking"], cSettings: [gnuSource], swiftSettings: strict
     ),
-    .target(name: "Settings", swiftSettings: strict),
+    .target(name: "Settings", cSettings: [gnuSource], swiftSettings: strict),
     .target(name: "Telemetry", dependencies: ["Locking"], cSettings: [gnuSource], swiftSettings: strict),
     .executableTarget(
       name: "Gateway",
@@ -58,7 +58,7 @@ let package = Package(
     .testTarget(
       name: "VerificationTests", dependencies: ["Verification", "Token", "Issuer"], cSettings: [gnuSource],
       swiftSettings: strict),
-    .testTarget(name: "SettingsTests", dependencies: ["Settings"], swiftSettings: strict),
+    .testTarget(name: "SettingsTests", dependencies: ["Settings"], cSettings: [gnuSource], swiftSettings: strict),
     .testTarget(
       name: "EventHTTPTests", dependencies: ["EventHTTP", "CEvent"], cSettings: [gnuSource], swiftSettings: strict),
     .testTarget(

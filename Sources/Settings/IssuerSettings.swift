@@ -17,7 +17,7 @@ public enum SignatureName: String, Equatable, Sendable, CaseIterable {
 
 /// An issuer whose tokens are accepted.
 public struct IssuerSettings: Equatable, Sendable {
-  /// `iss` must equal it byte for byte; no slash at the end.
+  /// `iss` must equal it byte for byte.
   public internal(set) var issuer: String
   public internal(set) var keysLocation: KeysLocation
   /// One or more, none twice; RS256 alone for Cloudflare.
@@ -28,48 +28,23 @@ public struct IssuerSettings: Equatable, Sendable {
   /// The proxy on the way to the keys; nil: none.
   public internal(set) var proxy: ProxyAddress?
 
-  /// Whether it is a team of Cloudflare Access, which signs with RS256 alone.
-  public var isCloudflare: Bool { issuer.hasSuffix(".cloudflareaccess.com") }
+  /// Whether it is a team of Cloudflare Access, which signs with RS256 alone; whatever stands behind the host.
+  public var isCloudflare: Bool {
+    WebURL(issuer).map { $0.host.lowercased().hasSuffix(".cloudflareaccess.com") } ?? false
+  }
 }
 
 /// The most issuers that one gateway takes.
 let maximumIssuers = 16
 
-/// A list separated by commas, each item by `parse`; none empty, none twice.
-func list<Item: Equatable>(
-  _ text: String, of parse: (String) throws(Refusal) -> Item
-) throws(Refusal) -> [Item] {
-  let items = try values(text, of: parse)
-  for (place, item) in items.enumerated() where items[..<place].contains(item) {
-    throw Refusal(instead: "no item twice")
-  }
-  return items
-}
-
-/// One value for all issuers, or one each: like a list, but values may be equal.
-func values<Item>(_ text: String, of parse: (String) throws(Refusal) -> Item) throws(Refusal) -> [Item] {
-  let parts = text.split(separator: ",", omittingEmptySubsequences: false)
-  guard parts.count <= maximumIssuers else { throw Refusal(instead: "at most \(maximumIssuers) items") }
-  var items: [Item] = []
-  for part in parts { items.append(try parse(String(part))) }
-  return items
-}
-
 /// The algorithms of one issuer: names joined by `+`, none twice.
-func algorithmNames(_ text: String) throws(Refusal) -> [SignatureName] {
+func algorithmNames(_ text: String) throws(SettingRefusal) -> [SignatureName] {
   var names: [SignatureName] = []
   for part in text.split(separator: "+", omittingEmptySubsequences: false) {
-    let name = try word(String(part), as: SignatureName.self)
-    guard !names.contains(name) else { throw Refusal() }
+    guard let name = SignatureName(rawValue: withoutSpace(String(part))), !names.contains(name) else {
+      throw SettingRefusal()
+    }
     names.append(name)
   }
   return names
-}
-
-extension [IssuerSettings] {
-  /// The values of a field as they are given: one where all are equal, else one an issuer.
-  func joined(_ text: (IssuerSettings) -> String) -> String {
-    let texts = map(text)
-    return texts.allSatisfy { $0 == texts[0] } ? texts.first ?? "" : texts.joined(separator: ",")
-  }
 }

@@ -83,7 +83,7 @@ func splitAuthority(_ authority: Substring) -> (host: String, port: UInt16?)? {
     host = authority[..<colon]
   }
   if host.hasPrefix("[") {
-    guard host.hasSuffix("]"), ipv6Groups(host.dropFirst().dropLast()) != nil else { return nil }
+    guard host.hasSuffix("]"), ipv6Bytes(host.dropFirst().dropLast()) != nil else { return nil }
     return (String(host.dropFirst().dropLast()), port)
   }
   return isHostName(host) ? (String(host), port) : nil
@@ -109,7 +109,7 @@ private func isHostName(_ host: Substring) -> Bool {
 /// 127.0.0.0/8, `::1`, `localhost`.
 func isLoopback(_ host: String) -> Bool {
   if let quad = ipv4Bytes(host) { return quad[0] == 127 }
-  if let groups = ipv6Groups(host) { return groups == [0, 0, 0, 0, 0, 0, 0, 1] }
+  if let bytes = ipv6Bytes(host) { return bytes.dropLast().allSatisfy { $0 == 0 } && bytes.last == 1 }
   return host.lowercased() == "localhost"
 }
 
@@ -127,31 +127,45 @@ private func isPathAndQuery(_ text: Substring) -> Bool {
   return true
 }
 
-/// An issuer: an https URL (http to a loopback host) with no `/` at its end and no query. The text is kept as it is,
-/// since `iss` must equal it byte for byte.
-func issuerText(_ text: String) throws(Refusal) -> String {
-  guard WebURL(text) != nil, !text.contains("?") else { throw Refusal() }
-  guard !text.hasSuffix("/") else { throw Refusal(instead: "the same without the slash at its end") }
+/// An issuer: an https URL (http to a loopback host) with no query. The text is kept as it is, with or without a slash at
+/// its end, since `iss` must equal it byte for byte.
+func issuerText(_ text: String) throws(SettingRefusal) -> String {
+  try refuseQuotes(text)
+  guard WebURL(text) != nil, !text.contains("?") else { throw SettingRefusal() }
   return text
 }
 
-/// The host of a team: `acme`, `acme.cloudflareaccess.com` or `acme.fed.cloudflareaccess.com`, in lower case.
-func teamHost(_ text: String) throws(Refusal) -> String {
-  var name = text
-  var suffix = ".cloudflareaccess.com"
-  // People paste what the browser shows, or the Flask image's documentation: say what to write.
-  if name.contains("://") || name.contains("/") {
-    let host = name.split(separator: "/").first { !$0.hasSuffix(":") }.map(String.init) ?? ""
-    guard (try? teamHost(host)) != nil else { throw Refusal() }
-    throw Refusal(instead: "the host alone: \(host)")
+/// The host of a team: `acme`, `acme.cloudflareaccess.com` or `acme.fed.cloudflareaccess.com`, in any case, with `https://`
+/// before it or a slash behind it, as people copy it out of a browser or a dashboard.
+func teamHost(_ text: String) throws(SettingRefusal) -> String {
+  try refuseQuotes(text)
+  // ASCII alone: the Kelvin sign is a `k` in lower case.
+  guard text.utf8.allSatisfy({ $0 < 0x80 }) else { throw SettingRefusal() }
+  var name = text.lowercased()
+  if name.hasPrefix("https://") { name = String(name.dropFirst(8)) }
+  if name.hasSuffix("/") { name = String(name.dropLast()) }
+  if let slash = name.firstIndex(of: "/"), let host = try? teamHost(String(name[..<slash])) {
+    throw SettingRefusal(instead: "the host alone: \(host)")
   }
+  var suffix = ".cloudflareaccess.com"
   for known in [".fed.cloudflareaccess.com", ".cloudflareaccess.com"] where name.hasSuffix(known) {
     suffix = known
     name = String(name.dropLast(known.count))
     break
   }
   guard (1...63).contains(name.utf8.count), !name.hasPrefix("-"), !name.hasSuffix("-"),
-    name.utf8.allSatisfy({ isDigit($0) || $0 == UInt8(ascii: "-") || isLetter($0) && $0 & 0x20 != 0 })
-  else { throw Refusal() }
+    name.utf8.allSatisfy({ isDigit($0) || $0 == UInt8(ascii: "-") || isLetter($0) })
+  else { throw SettingRefusal() }
   return name + suffix
+}
+
+/// Quotes that a shell would have taken and an `env_file` or a unit file keeps, and a byte order mark, are named: they are
+/// easily overlooked.
+private func refuseQuotes(_ text: String) throws(SettingRefusal) {
+  guard let first = text.unicodeScalars.first else { return }
+  if first == "\u{FEFF}" { throw SettingRefusal(instead: "the same without the byte order mark before it") }
+  let quotes: Set<Unicode.Scalar> = ["\"", "'", "\u{201C}", "\u{201D}", "\u{2018}", "\u{2019}"]
+  if quotes.contains(first) || text.unicodeScalars.last.map(quotes.contains) ?? false {
+    throw SettingRefusal(instead: "the same without quotes: they are part of the value here")
+  }
 }

@@ -14,7 +14,7 @@ struct CheckCommand: ParsableCommand {
   func run() throws {
     let resolved = try flags.resolved()
     for warning in resolved.warnings { printError("access-gateway: warning: \(warning)") }
-    for name in SettingName.allCases { print("\(name.rawValue) = \(resolved.settings.text(of: name))") }
+    for row in SettingsTable.rows { print("\(row.name) = \(resolved.settings.text(of: row))") }
     if !offline { try finish(Check.keys(resolved.settings)) }
   }
 }

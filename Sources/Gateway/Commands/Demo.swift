@@ -24,10 +24,9 @@ enum Demo {
   private static func gatewaySettings(
     _ listen: NetworkAddress, _ admin: NetworkAddress, issuer: String
   ) throws(SystemError) -> GatewaySettings {
-    let flags: [SettingName: String] = [
-      .issuer: issuer, .listen: listen.description, .admin: admin.description, .require: "any",
+    let given = [
+      "issuer": issuer, "listen": listen.description, "admin": admin.description, "require": "any",
     ]
-    let given = Dictionary(uniqueKeysWithValues: flags.map { ($0.key.rawValue, $0.value) })
     do throws(SettingsError) {
       return try SettingsTable.resolve(flags: given, environment: [:], surroundings: processSurroundings()).settings
     } catch {

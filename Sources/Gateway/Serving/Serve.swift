@@ -112,7 +112,8 @@ final class RunningGateway {
     log.info(
       "started", ("version", .string(programVersion)),
       ("listen", .string(addresses.map(\.description).joined(separator: ","))),
-      ("issuer", .string(settings.text(of: .issuer))), ("keys_url", .string(settings.text(of: .keysURL))),
+      ("issuer", .string(settings.text(of: SettingsTable.all.issuerNames))),
+      ("keys_url", .string(settings.text(of: SettingsTable.all.keysLocations))),
       ("event_loops", .int(settings.eventLoops)), ("verify_workers", .int(settings.verifyWorkers)))
     publish(keys, addresses)
     keys.start()
