@@ -24,11 +24,15 @@ public enum LogFormat: Sendable {
   case json
 }
 
-/// The value of a field. A string may come from anyone: it is escaped, and cut at 256 bytes of UTF-8.
+/// The value of a field. A string may come from anyone: what looks like a token in it is left out (`TokenSearch`), the rest
+/// is escaped, and cut at 256 bytes of UTF-8.
 public enum LogValue: Sendable, Equatable, ExpressibleByStringLiteral, ExpressibleByIntegerLiteral,
   ExpressibleByFloatLiteral, ExpressibleByBooleanLiteral
 {
   case string(String)
+  /// The `kid` of a public key, which its issuer publishes: left out only where it holds a JOSE header. Many are base64url
+  /// and look like a part of a token.
+  case keyIdentifier([UInt8])
   case int(Int)
   /// Written as null in JSON where it is not finite.
   case double(Double)
@@ -77,7 +81,10 @@ struct LogLine {
     append(key)
     append(format == .json ? "\":" : "=")
     switch value {
-    case .string(let text): appendString(text)
+    case .string(let text): appendString(TokenSearch.redact(text))
+    case .keyIdentifier(let kid):
+      let text = String(decoding: kid, as: UTF8.self)
+      appendString(text.contains("eyJ") ? TokenSearch.redact(text) : text)
     case .int(let number): bytes += String(number).utf8
     case .double(let number) where format == .json && !number.isFinite: append("null")
     case .double(let number): bytes += String(number).utf8

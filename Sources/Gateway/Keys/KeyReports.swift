@@ -21,18 +21,18 @@ extension KeySource {
     log.info("keys_fetched", ("issuer", issuer), ("cause", .string(cause.rawValue)), ("keys", .int(new.count)))
     for key in new.keys where old.map({ !$0.holds(key) }) ?? true {
       log.info(
-        "key_new", ("issuer", issuer), ("kid", .string(String(decoding: key.kid, as: UTF8.self))),
+        "key_new", ("issuer", issuer), ("kid", .keyIdentifier(key.kid)),
         ("algorithm", .string("\(key.algorithm.name)")), ("bits", .int(key.bits)))
     }
     for key in old?.keys ?? [] where !new.holds(key) {
-      log.info("key_gone", ("issuer", issuer), ("kid", .string(String(decoding: key.kid, as: UTF8.self))))
+      log.info("key_gone", ("issuer", issuer), ("kid", .keyIdentifier(key.kid)))
     }
     guard skipped != self.skipped else { return }
     for key in skipped {
       log.line(
         key.refusal.isAlarming ? .error : .warning, "key_skipped",
         [
-          ("issuer", issuer), ("kid", .string(String(decoding: key.kid, as: UTF8.self))),
+          ("issuer", issuer), ("kid", .keyIdentifier(key.kid)),
           ("why", .string("\(key.refusal.explanation)")),
         ])
     }

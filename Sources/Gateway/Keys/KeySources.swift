@@ -42,9 +42,6 @@ final class KeySources {
   /// Whether waiting is over: each issuer has a set, or its first fetch has failed.
   var haveTried: Bool { sources.allSatisfy { $0.keys != nil || $0.hasTried } }
 
-  /// Whether the first fetch of each issuer has ended, well or not: what a start has to do is done.
-  var haveFetched: Bool { sources.allSatisfy(\.hasTried) }
-
   var figures: [IssuerFigures] { sources.map(\.figures) }
   var readiness: [IssuerReadiness] { sources.map(\.readiness) }
   var listings: [KeyListing] { sources.map(\.listing) }

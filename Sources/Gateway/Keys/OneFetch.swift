@@ -10,10 +10,14 @@ enum OneFetch {
   }
 
   /// Asks once; blocks as long as that takes.
-  static func response(from target: FetchTarget) -> Result<FetchResponse, FetchFailure> {
+  ///
+  /// - Parameter deadline: milliseconds for everything.
+  static func response(
+    from target: FetchTarget, deadline: Int64 = 5_000
+  ) -> Result<FetchResponse, FetchFailure> {
     run { loop, keep, done in
       do throws(SystemError) {
-        keep(try Fetch(target, on: loop) { done($0) })
+        keep(try Fetch(target, on: loop, deadline: deadline) { done($0) })
       } catch {
         done(.failure(.connect(error.description)))
       }

@@ -31,6 +31,7 @@ final class ForwardAuth: RequestHandler {
   private let counters: LoopCounters
   private let shared: SharedCounters
   private let denials: DenialLog
+  private var references = RequestReferences()
 
   private var keys: [KeySet] = []
   private var memory: Memory
@@ -99,7 +100,7 @@ final class ForwardAuth: RequestHandler {
     case .refused(let reason):
       counters.countCacheMiss()
       if reason == .keyUnknown { ring(memory.reader) }
-      return deny(reason, audience, head, bytes, arrival, &reply)
+      return deny(reason, audience, head, bytes, arrival, &reply, token: token)
     case .needsSignature(let key, let digest):
       counters.countCacheMiss()
       return submit(digest, key, audience, token, head, bytes, arrival, exchange, memory.reader, &reply)
@@ -133,12 +134,17 @@ final class ForwardAuth: RequestHandler {
 
   private func deny(
     _ reason: Reason, _ audience: Range<Int>, _ head: borrowing RequestHead, _ bytes: Span<UInt8>, _ arrival: UInt64,
-    _ reply: inout Reply
+    _ reply: inout Reply, token: Range<Int> = 0..<0
   ) -> Decision {
     counters.countDenied(reason: Int(reason.rawValue))
-    replies.write(reason, to: &reply)
+    let own = RequestReference(head, bytes)
+    let reference = own ?? references.next()
+    replies.write(reason, reference, to: &reply)
     counters.observeDuration(nanoseconds: Clock.monotonicNanoseconds &- arrival)
-    if denials.admits() { denials.write(reason, RequestDetails(head, bytes, audience: audience)) }
+    if denials.admits() {
+      let details = RequestDetails(head, bytes, audience: audience, own)
+      denials.write(reason, details, reference, token: bytes.extracting(token))
+    }
     return .reply
   }
 
@@ -155,7 +161,7 @@ final class ForwardAuth: RequestHandler {
     switch submission {
     case .full:
       shared.countPoolOverload()
-      return deny(.overloaded, audience, head, bytes, arrival, &reply)
+      return deny(.overloaded, audience, head, bytes, arrival, &reply, token: token)
     case .queued(let cell):
       waiting.add(
         to: cell, WaitingRequest(exchange, arrival, ownsCell: true, RequestDetails(head, bytes, audience: audience)))
@@ -188,15 +194,18 @@ final class ForwardAuth: RequestHandler {
         shared.countVerification(ok: cell.isGenuine)
         cell.key?.uses.count(isGood: cell.isGenuine, now: Clock.wallSeconds)
       }
-      if let reason {
-        counters.countDenied(reason: Int(reason.rawValue))
-        if denials.admits() { denials.write(reason, request.details) }
+      let denial = reason.map { (reason: $0, reference: request.details.reference ?? references.next()) }
+      if let denial {
+        counters.countDenied(reason: Int(denial.reason.rawValue))
+        if denials.admits() {
+          denials.write(denial.reason, request.details, denial.reference, token: cell.token.span)
+        }
       } else {
         counters.countAllowed()
       }
       let wasThere = server.finish(request.exchange) { reply in
-        if let reason {
-          replies.write(reason, to: &reply)
+        if let denial {
+          replies.write(denial.reason, denial.reference, to: &reply)
         } else {
           reply.status = 200
           reply.append(fieldLines: identityLines)

@@ -44,7 +44,6 @@ final class RunningGateway {
   private var loopsServing: Int
   private var isDraining = false
   private var isAccepting = false
-  private var isStartOver = false
   private var whenReady: (([ListenAddress]) -> Void)?
   private var exitCode: Int32 = 0
   private var drainTimer: LoopTimer?
@@ -130,10 +129,6 @@ final class RunningGateway {
     parts.pool.use(sets)
     for mailbox in mailboxes { mailbox.post(.keys(sets)) }
     shared.setReady(keys.isReady)
-    if keys.haveFetched, !isStartOver {
-      isStartOver = true
-      ProgramPages.giveBack()
-    }
     // Not before: beside an old process that has keys, a new one without would turn good requests away.
     if keys.haveTried, !isAccepting {
       isAccepting = true

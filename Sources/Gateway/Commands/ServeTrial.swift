@@ -1,0 +1,56 @@
+// What `serve` does before it serves, done for a moment: `check` finds what would fail then.
+
+import EventHTTP
+import Glibc
+import Settings
+
+/// Tries what a start with these settings needs of the machine. Nothing of it stays.
+enum ServeTrial {
+  /// What failed, a sentence each; empty where a start would get as far as fetching keys.
+  static func failures(_ settings: GatewaySettings) -> [String] {
+    [caFile(settings), stateFolder(settings), sockets(settings)].compactMap(\.self)
+  }
+
+  private static func caFile(_ settings: GatewaySettings) -> String? {
+    guard let path = settings.caFile else { return nil }
+    // Safe: access(2) only reads the bridged string, during the call.
+    guard unsafe access(path, R_OK) == 0 else { return "ca_file: \(SystemError("open \(path)"))" }
+    return nil
+  }
+
+  /// Writes a file as a state is written, lock and rename included, and takes it away again.
+  private static func stateFolder(_ settings: GatewaySettings) -> String? {
+    guard let folder = settings.stateDirectory else { return nil }
+    // Safe, both: access(2) and unlink(2) only read the bridged string, during the call.
+    guard unsafe access(folder, F_OK) == 0 else {
+      // A start makes it; made here, it could belong to the wrong user.
+      let parent = String(folder[..<(folder.lastIndex(of: "/") ?? folder.startIndex)])
+      guard unsafe access(parent.isEmpty ? "/" : parent, W_OK | X_OK) == 0 else {
+        return "state_dir: \(folder) is not there and can't be made: \(SystemError("access \(parent)"))"
+      }
+      return nil
+    }
+    let file = KeyStateFile(folder: folder, name: "check-\(getpid())")
+    do throws(KeyStateFault) {
+      try file.write([])
+      _ = unsafe unlink(file.path)
+      return nil
+    } catch {
+      return "state_dir: \(error)"
+    }
+  }
+
+  private static func sockets(_ settings: GatewaySettings) -> String? {
+    do throws(SystemError) {
+      let bound = try ListeningSockets(settings, inherited: [])
+      withExtendedLifetime(bound) {}
+      for case .unix(let path) in settings.listen + (settings.admin.map { [$0] } ?? []) {
+        // Safe: unlink(2) only reads the bridged string, during the call. Bound means that nobody else listens there.
+        _ = unsafe unlink(path)
+      }
+      return nil
+    } catch {
+      return "listen or admin: \(error); where the gateway runs already, that is why"
+    }
+  }
+}
