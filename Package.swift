@@ -29,7 +29,8 @@ let package = Package(
     .target(name: "Token", swiftSettings: strict),
     .target(
       name: "Verification", dependencies: ["Token", "COpenSSL"], cSettings: [gnuSource], swiftSettings: strict),
-    .target(name: "Issuer", dependencies: ["COpenSSL", "Locking"], cSettings: [gnuSource], swiftSettings: strict),
+    .target(
+      name: "Issuer", dependencies: ["COpenSSL", "Locking", "Telemetry"], cSettings: [gnuSource], swiftSettings: strict),
     .target(
       name: "EventHTTP", dependencies: ["CEvent", "COpenSSL", "HTTPSyntax", "Locking"], cSettings: [gnuSource],
       swiftSettings: strict),

@@ -130,7 +130,6 @@ private func isPathAndQuery(_ text: Substring) -> Bool {
 /// An issuer: an https URL (http to a loopback host) with no query. The text is kept as it is, with or without a slash at
 /// its end, since `iss` must equal it byte for byte.
 func issuerText(_ text: String) throws(SettingRefusal) -> String {
-  try refuseQuotes(text)
   guard WebURL(text) != nil, !text.contains("?") else { throw SettingRefusal() }
   return text
 }
@@ -138,7 +137,6 @@ func issuerText(_ text: String) throws(SettingRefusal) -> String {
 /// The host of a team: `acme`, `acme.cloudflareaccess.com` or `acme.fed.cloudflareaccess.com`, in any case, with `https://`
 /// before it or a slash behind it, as people copy it out of a browser or a dashboard.
 func teamHost(_ text: String) throws(SettingRefusal) -> String {
-  try refuseQuotes(text)
   // ASCII alone: the Kelvin sign is a `k` in lower case.
   guard text.utf8.allSatisfy({ $0 < 0x80 }) else { throw SettingRefusal() }
   var name = text.lowercased()
@@ -157,15 +155,4 @@ func teamHost(_ text: String) throws(SettingRefusal) -> String {
     name.utf8.allSatisfy({ isDigit($0) || $0 == UInt8(ascii: "-") || isLetter($0) })
   else { throw SettingRefusal() }
   return name + suffix
-}
-
-/// Quotes that a shell would have taken and an `env_file` or a unit file keeps, and a byte order mark, are named: they are
-/// easily overlooked.
-private func refuseQuotes(_ text: String) throws(SettingRefusal) {
-  guard let first = text.unicodeScalars.first else { return }
-  if first == "\u{FEFF}" { throw SettingRefusal(instead: "the same without the byte order mark before it") }
-  let quotes: Set<Unicode.Scalar> = ["\"", "'", "\u{201C}", "\u{201D}", "\u{2018}", "\u{2019}"]
-  if quotes.contains(first) || text.unicodeScalars.last.map(quotes.contains) ?? false {
-    throw SettingRefusal(instead: "the same without quotes: they are part of the value here")
-  }
 }

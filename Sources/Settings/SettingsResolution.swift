@@ -120,7 +120,8 @@ private struct GivenSettings {
     do throws(SettingRefusal) {
       return try row.anyValue(of: text(of: row).map { withoutSpace($0.text) }, surroundings)
     } catch {
-      throw refused(row, error.instead ?? row.allowed + (error.likely.map { ", written \($0)" } ?? ""))
+      let instead = text(of: row).flatMap { overlooked(in: withoutSpace($0.text)) } ?? error.instead
+      throw refused(row, instead ?? row.allowed + (error.likely.map { ", written \($0)" } ?? ""))
     }
   }
 
@@ -128,6 +129,16 @@ private struct GivenSettings {
     var values = SettingValues()
     values.set(row, to: try anyValue(of: row, surroundings))
     return values[row]
+  }
+
+  /// What is easily overlooked in a text that was refused: quotes that a shell would have taken, and that an `env_file` or a
+  /// unit file keeps; a byte order mark.
+  private func overlooked(in text: String) -> String? {
+    let quotes: Set<Unicode.Scalar> = ["\"", "'", "\u{201C}", "\u{201D}", "\u{2018}", "\u{2019}"]
+    guard let first = text.unicodeScalars.first, let last = text.unicodeScalars.last else { return nil }
+    if first == "\u{FEFF}" { return "the same without the byte order mark before it" }
+    return quotes.contains(first) || quotes.contains(last)
+      ? "the same without quotes: they are part of the value here" : nil
   }
 
   /// The mistake in a setting: what was given and where, or the default.

@@ -118,34 +118,11 @@ struct LogLine {
         append("...")
         break
       }
-      appendEscaped(scalar)
+      // In both formats: a line break, a quote or a terminal's escape code in a value must not be able to end the value or
+      // the line.
+      JSONString.append(scalar, to: &bytes)
     }
     append("\"")
-  }
-
-  /// RFC 8259 section 7 in both formats: a line break, a quote or a terminal's escape code in a value must not be able
-  /// to end the value or the line. Non-ASCII too, as `\uXXXX`.
-  private mutating func appendEscaped(_ scalar: Unicode.Scalar) {
-    switch scalar {
-    case "\"": append("\\\"")
-    case "\\": append("\\\\")
-    case "\n": append("\\n")
-    case "\r": append("\\r")
-    case "\t": append("\\t")
-    case " "..."~": bytes.append(UInt8(scalar.value))
-    default:
-      for unit in UTF16.encode(scalar)! {
-        append("\\u")
-        appendHex(unit)
-      }
-    }
-  }
-
-  private mutating func appendHex(_ unit: UInt16) {
-    for shift in [12, 8, 4, 0] {
-      let digit = UInt8(truncatingIfNeeded: unit >> UInt16(shift)) & 15
-      bytes.append(digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "a") + digit - 10)
-    }
   }
 
   /// RFC 3339, UTC, with milliseconds. Years 1970 to 9999.
@@ -195,6 +172,9 @@ extension Timestamp {
     line.appendTime(self)
     return String(decoding: line.bytes, as: UTF8.self)
   }
+
+  /// The same in whole seconds.
+  public var textInSeconds: String { String(text.dropLast(5)) + "Z" }
 }
 
 /// Whether a byte may stand in a text value without quotes.

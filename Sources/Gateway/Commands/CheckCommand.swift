@@ -21,7 +21,7 @@ struct CheckCommand: ParsableCommand {
     if offline { return }
     let failures = ServeTrial.failures(resolved.settings)
     for failure in failures { printError("access-gateway: \(failure)") }
-    let code = Check.keys(resolved.settings)
+    let code = KeyFetchTrial.keys(resolved.settings)
     try finish(failures.isEmpty ? code : 1)
   }
 }

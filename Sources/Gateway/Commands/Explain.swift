@@ -26,7 +26,8 @@ struct Explain {
       return 1
     }
     var explain = Explain(
-      token: trimmed(bytes), audience: Array(audience.utf8), now: nowSeconds.map(Double.init) ?? Clock.wallSeconds,
+      token: PastedToken.find(in: bytes), audience: Array(audience.utf8),
+      now: nowSeconds.map(Double.init) ?? Clock.wallSeconds,
       settings: settings, judge: Judge(settings.issuers.map { Expectations($0) }), issuer: settings.issuers[0])
     return explain.run()
   }
@@ -125,12 +126,6 @@ struct Explain {
       return print("\(name): no strict base64url")
     }
     print("\(name): \(Printable.text(decoded[..<count]))")
-  }
-
-  /// White space around a pasted token is the terminal's, not the token's.
-  private static func trimmed(_ bytes: [UInt8]) -> [UInt8] {
-    let isSpace: (UInt8) -> Bool = { $0 == 0x20 || (9...13).contains($0) }
-    return Array(bytes.drop(while: isSpace).reversed().drop(while: isSpace).reversed())
   }
 
   private static func standardInput() -> [UInt8]? {

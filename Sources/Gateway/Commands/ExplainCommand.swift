@@ -8,7 +8,10 @@ struct ExplainCommand: ParsableCommand {
     commandName: "explain", abstract: "Say what the gateway makes of a token, check by check.",
     discussion: "Exit code 0: it would be allowed; 1: denied. The token's signature part is never printed.")
 
-  @Argument(help: "The token; without it, or as -, it is read from standard input, which keeps it out of ps.")
+  @Argument(
+    help:
+      "The token, or the header or cookie line that holds it; without it, or as -, from standard input, which keeps it out of ps."
+  )
   var token: String?
 
   @Option(help: ArgumentHelp("The audience (AUD tag) of the application.", valueName: "aud"))

@@ -122,7 +122,7 @@ struct KeyListing: Equatable, Sendable {
   }
 
   private static func time(_ seconds: Int) -> String {
-    Timestamp(seconds: max(seconds, 0), milliseconds: 0).text.replacingMilliseconds
+    Timestamp(seconds: max(seconds, 0), milliseconds: 0).textInSeconds
   }
 }
 
@@ -133,9 +133,4 @@ extension KeyListing.Row {
       firstSeen: firstSeen[key.thumbprint.hex], lastUsed: isServing ? key.uses.lastGood.map { Int($0) } : nil,
       verified: isServing ? key.uses.goodCount : nil)
   }
-}
-
-extension String {
-  /// A time without its `.000`.
-  fileprivate var replacingMilliseconds: String { hasSuffix(".000Z") ? String(dropLast(5)) + "Z" : self }
 }
