@@ -52,7 +52,7 @@ public struct TokenSearch {
   }
 
   /// `text` with `[redacted]` in place of each token; the first 4 KiB of it alone where there is one.
-  static func redact(_ text: String) -> String {
+  public static func redact(_ text: String) -> String {
     let bytes = Array(text.utf8.prefix(4096))
     var search = TokenSearch()
     guard var found = search.next(in: bytes.span) else { return text }

@@ -79,6 +79,16 @@ def test_no_part_of_a_token_in_the_path_is_in_the_log_or_the_reply(logging, team
         assert piece not in logging.log()
 
 
+@pytest.mark.parametrize("variable", ["GATEWAY_TEAM_DOMAIN", "GATEWAY_ISSUER", "GATEWAY_LEEWAY"])
+def test_a_token_in_the_wrong_variable_is_not_repeated(team, variable):
+    token = team.mint()
+    result = run("check", env={variable: token, "CF_TEAMS_DOMAIN": "acme"})
+    assert result.returncode == 78
+    assert variable in result.stderr and "allowed: " in result.stderr
+    for piece in pieces(token):
+        assert piece not in result.stderr + result.stdout
+
+
 # Why was a person denied?
 
 
@@ -194,6 +204,7 @@ def test_check_says_what_serve_would_fail_on(team, tmp_path):
         for settings, words in [
             ({"state_dir": tmp_path / "file"}, ["state_dir", f"{tmp_path}/file"]),
             ({"state_dir": tmp_path / "a" / "b"}, ["state_dir", f"{tmp_path}/a"]),
+            ({"state_dir": "/proc/state"}, ["state_dir", "/proc/state"]),
             ({"ca_file": tmp_path / "no.pem"}, ["ca_file", f"{tmp_path}/no.pem", "No such file"]),
             ({"listen": f"127.0.0.1:{port}"}, [f"127.0.0.1:{port}", "in use"]),
             ({"admin": f"127.0.0.1:{port}"}, [f"127.0.0.1:{port}", "in use"]),

@@ -18,19 +18,14 @@ enum ServeTrial {
     return nil
   }
 
-  /// Writes a file as a state is written, lock and rename included, and takes it away again.
+  /// Writes a file as a state is written, the folder made, lock and rename included, and takes it all away again.
   private static func stateFolder(_ settings: GatewaySettings) -> String? {
     guard let folder = settings.stateDirectory else { return nil }
-    // Safe, both: access(2) and unlink(2) only read the bridged string, during the call.
-    guard unsafe access(folder, F_OK) == 0 else {
-      // A start makes it; made here, it could belong to the wrong user.
-      let parent = String(folder[..<(folder.lastIndex(of: "/") ?? folder.startIndex)])
-      guard unsafe access(parent.isEmpty ? "/" : parent, W_OK | X_OK) == 0 else {
-        return "state_dir: \(folder) is not there and can't be made: \(SystemError("access \(parent)"))"
-      }
-      return nil
-    }
     let file = KeyStateFile(folder: folder, name: "check-\(getpid())")
+    // Safe, all: access(2), unlink(2) and rmdir(2) only read the bridged string, during the call.
+    let wasThere = unsafe access(folder, F_OK) == 0
+    // Made here, it could belong to another user than the gateway's.
+    defer { if !wasThere { _ = unsafe rmdir(folder) } }
     do throws(KeyStateFault) {
       try file.write([])
       _ = unsafe unlink(file.path)
