@@ -59,7 +59,7 @@ let package = Package(
     room("ForwardAuth", ["HTTPServing", "HTTPSyntax", "Verification", "Token", "Telemetry", "EventLoops", "POSIX"]),
     room("Admin", ["HTTPServing", "HTTPSyntax", "Telemetry", "POSIX"]),
     room("IssuerKeys", ["HTTPFetch", "EventLoops", "Verification", "Token", "Telemetry", "Settings", "POSIX"]),
-    room("DevIssuer", ["HTTPServing", "HTTPSyntax", "EventLoops", "POSIX", "COpenSSL"]),
+    room("DevIssuer", ["HTTPServing", "Telemetry", "HTTPSyntax", "EventLoops", "POSIX", "COpenSSL"]),
 
     .executableTarget(
       name: "Gateway",

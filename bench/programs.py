@@ -107,8 +107,9 @@ def many_descriptors():
     return wanted
 
 
-def resident_kib(pid):
-    return int(re.search(r"VmRSS:\s+(\d+) kB", pathlib.Path(f"/proc/{pid}/status").read_text())[1])
+def own_kib(pid):
+    """Memory of its own, which is what a container pays: pages of files are the kernel's to take back, and shared."""
+    return int(re.search(r"RssAnon:\s+(\d+) kB", pathlib.Path(f"/proc/{pid}/status").read_text())[1])
 
 
 def cpu_seconds(pid):

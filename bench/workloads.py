@@ -11,7 +11,7 @@ import subprocess
 import time
 
 from measuring import BUILD, LOAD_CORE, NEW_TOKENS, PATH, SERVER_CORE, Wrong, ask, head, head_file, load
-from programs import cpu_seconds, fail, folder, free_port, resident_kib, start, stop
+from programs import cpu_seconds, fail, folder, free_port, own_kib, start, stop
 import servers
 
 CONNECTIONS = 64
@@ -253,16 +253,16 @@ def process(bench):
     server = servers.gateway(tokens, core=None, loops=None, verify_workers=None, max_connections=None)
 
     def weigh():
-        return sum(map(resident_kib, server.pids)) / 1024
+        return sum(map(own_kib, server.pids)) / 1024
 
     def serve_some():
-        """The first requests bring back pages of the program's text, which no later one adds to."""
+        """The first requests fill buffers that all later ones use."""
         load(server.port, head(), requests=1000, connections=8, seconds=60, **bench.one_token())
 
-    figures.append(("memory, idle", weigh(), "MiB"))
+    figures.append(("memory (RssAnon), idle", weigh(), "MiB"))
     serve_some()
     served = weigh()
-    figures.append(("memory, after 1,000 requests", served, "MiB"))
+    figures.append(("memory (RssAnon), after 1,000 requests", served, "MiB"))
     load(server.port, head(), tokens=tokens.good(10_000), limit=10_000, requests=10_000, connections=8, seconds=60)
     figures.append(("10,000 tokens remembered add", weigh() - served, "MiB"))
     server.stop()

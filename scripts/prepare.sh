@@ -68,7 +68,7 @@ swift_is_new_enough() {
 
 # A Swift toolchain: the one on the PATH, or swift.org's by swiftly, after a question.
 need_swift() {
-  local swiftly_home=${SWIFTLY_HOME_DIR:-$HOME/.local/share/swiftly} answer folder
+  local swiftly_home=${SWIFTLY_HOME_DIR:-$HOME/.local/share/swiftly} answer
   if swift_is_new_enough; then return 0; fi
   if [ -f "$swiftly_home/env.sh" ]; then
     # shellcheck disable=SC1091
@@ -82,24 +82,27 @@ need_swift() {
     read -r -p 'Install it now? [y/N] ' answer
     [[ $answer =~ ^[Yy] ]] || fail "Swift is needed: https://www.swift.org/install/"
   fi
-  need_packages ca-certificates curl gnupg
-  folder=$(mktemp -d)
-  (
-    cd "$folder" || exit 1
-    curl -fsSLO "https://download.swift.org/swiftly/linux/swiftly-$(uname -m).tar.gz"
-    tar zxf "swiftly-$(uname -m).tar.gz"
-    ./swiftly init --assume-yes --skip-install --quiet-shell-followup
-    # shellcheck disable=SC1091
-    . "$swiftly_home/env.sh"
-    swiftly install --assume-yes --use --post-install-file="$folder/post-install.sh" "$swift_wanted"
-    if [ -f post-install.sh ]; then as_root sh post-install.sh; fi
-  )
-  rm -rf "$folder"
+  need_packages ca-certificates curl gnupg || fail "Swift is needed: https://www.swift.org/install/"
+  install_swift "$swiftly_home" || fail "Swift could not be installed: https://www.swift.org/install/"
   # shellcheck disable=SC1091
   . "$swiftly_home/env.sh"
   hash -r
   swift_is_new_enough || fail "swiftly ran, but Swift is still missing or too old"
 }
+
+# In a shell of its own, so that its folder goes whatever fails in it, and no name in it hides one of the caller's.
+install_swift() ( # SWIFTLY_HOME
+  folder=$(mktemp -d)
+  trap 'rm -rf "$folder"' EXIT
+  cd "$folder" || exit 1
+  curl -fsSLO "https://download.swift.org/swiftly/linux/swiftly-$(uname -m).tar.gz" || exit 1
+  tar zxf "swiftly-$(uname -m).tar.gz" || exit 1
+  ./swiftly init --assume-yes --skip-install --quiet-shell-followup || exit 1
+  # shellcheck disable=SC1091
+  . "$1/env.sh" || exit 1
+  swiftly install --assume-yes --use --post-install-file="$folder/post-install.sh" "$swift_wanted" || exit 1
+  if [ -f post-install.sh ]; then as_root sh post-install.sh || exit 1; fi
+)
 
 python_can_make_environments() {
   "$1" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 9))' 2>/dev/null
@@ -130,14 +133,18 @@ PYTHON
 
 # One program out of a Debian package whose installation would start a service: unpacked into .venv/bin.
 need_program() { # PROGRAM PACKAGE PATH_IN_PACKAGE
-  local program=$1 package=$2 path=$3 folder
+  local program=$1 package=$2 path=$3
   if command -v "$program" >/dev/null || [ -x "/usr/sbin/$program" ]; then return 0; fi
   say "unpacking $program from Debian's package $package into .venv/bin (nothing is installed, no service starts)"
-  folder=$(mktemp -d)
-  chmod 0755 "$folder"
   update_package_lists
-  (cd "$folder" && apt-get download -q "$package" >/dev/null 2>&1 && dpkg-deb -x ./*.deb unpacked) || return 1
-  mkdir -p "$venv/bin"
-  install -m 0755 "$folder/unpacked/$path" "$venv/bin/$program"
-  rm -rf "$folder"
+  unpack_program "$program" "$package" "$path"
 }
+
+# In a shell of its own, for the same reasons as install_swift.
+unpack_program() ( # PROGRAM PACKAGE PATH_IN_PACKAGE
+  folder=$(mktemp -d)
+  trap 'rm -rf "$folder"' EXIT
+  chmod 0755 "$folder"
+  cd "$folder" && apt-get download -q "$2" >/dev/null 2>&1 && dpkg-deb -x ./*.deb unpacked || exit 1
+  mkdir -p "$venv/bin" && install -m 0755 "unpacked/$3" "$venv/bin/$1"
+)

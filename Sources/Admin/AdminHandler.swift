@@ -110,30 +110,14 @@ package struct Readiness {
     } else if !isAccepting {
       missing.append("connections are not accepted yet")
     }
-    let list = missing.map(Self.quoted).joined(separator: ",")
+    let list = JSONString.array(missing)
     let states = issuers.map { state in
-      let failure = state.lastFailure.map(Self.quoted) ?? "null"
+      let failure = state.lastFailure.map(JSONString.quoted) ?? "null"
       let age = state.ageSeconds.map { String($0) } ?? "null"
-      return "{\"issuer\":\(Self.quoted(state.issuer)),\"keys\":\(state.keys),\"age_s\":\(age),"
+      return "{\"issuer\":\(JSONString.quoted(state.issuer)),\"keys\":\(state.keys),\"age_s\":\(age),"
         + "\"restored\":\(state.isRestored),\"last_failure\":\(failure)}"
     }
     let all = states.joined(separator: ",")
-    return Array("{\"ready\":\(isReady),\"missing\":[\(list)],\"issuers\":[\(all)]}\n".utf8)
-  }
-
-  /// A JSON string (RFC 8259 section 7), all but printable ASCII escaped.
-  private static func quoted(_ text: String) -> String {
-    var quoted = "\""
-    for unit in text.utf16 {
-      switch unit {
-      case 0x22: quoted += "\\\""
-      case 0x5C: quoted += "\\\\"
-      case 0x20..<0x7F: quoted.unicodeScalars.append(Unicode.Scalar(UInt8(unit)))
-      default:
-        let digits = String(unit, radix: 16)
-        quoted += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
-      }
-    }
-    return quoted + "\""
+    return Array("{\"ready\":\(isReady),\"missing\":\(list),\"issuers\":[\(all)]}\n".utf8)
   }
 }

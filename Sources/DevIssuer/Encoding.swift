@@ -1,4 +1,4 @@
-// How the stand-in writes bytes as text: base64url (RFC 4648 section 5), hex, JSON strings (RFC 8259 section 7).
+// How the stand-in writes bytes as text: base64url (RFC 4648 section 5) and hex.
 // Writing only; reading what others wrote is the business of the gateway's own strict readers.
 
 /// Base64url with no padding (RFC 7515 section 2).
@@ -33,25 +33,5 @@ enum Hex {
       out.append(digits[Int(byte & 15)])
     }
     return String(decoding: out, as: UTF8.self)
-  }
-}
-
-enum JSONText {
-  /// A JSON string with its quotes; control characters, quote and backslash escaped, the rest as UTF-8.
-  static func string(_ text: String) -> String {
-    var out = "\""
-    for scalar in text.unicodeScalars {
-      switch scalar {
-      case "\"": out += "\\\""
-      case "\\": out += "\\\\"
-      case _ where scalar.value < 0x20: out += "\\u00" + Hex.encode([UInt8(scalar.value)])
-      default: out.unicodeScalars.append(scalar)
-      }
-    }
-    return out + "\""
-  }
-
-  static func array(_ items: [String]) -> String {
-    "[" + items.map(string).joined(separator: ",") + "]"
   }
 }

@@ -1,6 +1,7 @@
 // A stand-in for a Cloudflare Access team, for trying things out and for tests: keys, their public set, tokens.
 // No sockets and no clock here: time is a parameter, the program serves the bytes.
 
+import Telemetry
 import COpenSSL
 import POSIX
 
@@ -76,10 +77,10 @@ public final class StandInIssuer: Sendable {
     subject: String? = nil
   ) throws(IssuerError) -> [UInt8] {
     let person = if let subject { subject } else { try Self.uuid() }
-    var claims = "{\"aud\":\(JSONText.array(audience)),\"email\":\(JSONText.string(email)),"
-    claims += "\"exp\":\(now + lifetime),\"iat\":\(now),\"nbf\":\(now),\"iss\":\(JSONText.string(issuer)),"
+    var claims = "{\"aud\":\(JSONString.array(audience)),\"email\":\(JSONString.quoted(email)),"
+    claims += "\"exp\":\(now + lifetime),\"iat\":\(now),\"nbf\":\(now),\"iss\":\(JSONString.quoted(issuer)),"
     claims += "\"type\":\"app\",\"identity_nonce\":\"\(try Self.nonce())\","
-    claims += "\"sub\":\(JSONText.string(person)),\"country\":\(JSONText.string(country))}"
+    claims += "\"sub\":\(JSONString.quoted(person)),\"country\":\(JSONString.quoted(country))}"
     return try sign(claims: claims)
   }
 
@@ -87,8 +88,8 @@ public final class StandInIssuer: Sendable {
   public func serviceToken(
     audience: [String], commonName: String, now: Int, lifetime: Int = 86400
   ) throws(IssuerError) -> [UInt8] {
-    var claims = "{\"type\":\"app\",\"aud\":\(JSONText.array(audience)),\"exp\":\(now + lifetime),"
-    claims += "\"iss\":\(JSONText.string(issuer)),\"common_name\":\(JSONText.string(commonName)),"
+    var claims = "{\"type\":\"app\",\"aud\":\(JSONString.array(audience)),\"exp\":\(now + lifetime),"
+    claims += "\"iss\":\(JSONString.quoted(issuer)),\"common_name\":\(JSONString.quoted(commonName)),"
     claims += "\"iat\":\(now),\"sub\":\"\"}"
     return try sign(claims: claims)
   }

@@ -12,49 +12,69 @@ struct RequestDetails {
   private static let hostField: FieldName = "x-forwarded-host"
   private static let uriField: FieldName = "x-forwarded-uri"
   private static let forField: FieldName = "x-forwarded-for"
+  private static let rayField: FieldName = "cf-ray"
 
-  private(set) var audience = ShortCopy()
-  private(set) var host = ShortCopy()
-  private(set) var uri = ShortCopy()
-  private(set) var client = ShortCopy()
+  private(set) var audience = ShortCopy<128>()
+  private(set) var host = ShortCopy<128>()
+  private(set) var uri = ShortCopy<128>()
+  private(set) var client = ShortCopy<128>()
+  private(set) var ray = ShortCopy<32>()
+  /// The request's own; nil where it brings none that may be sent back.
+  let reference: RequestReference?
 
   init(_ head: borrowing RequestHead, _ bytes: Span<UInt8>, audience: Range<Int>) {
+    self.init(head, bytes, audience: audience, RequestReference(head, bytes))
+  }
+
+  init(_ head: borrowing RequestHead, _ bytes: Span<UInt8>, audience: Range<Int>, _ reference: RequestReference?) {
+    self.reference = reference
     self.audience.copy(bytes, audience)
+    Self.copyFirst(Self.rayField, head, bytes, to: &ray)
     Self.copyFirst(Self.hostField, head, bytes, to: &host)
     Self.copyFirst(Self.uriField, head, bytes, to: &uri)
     Self.copyFirst(Self.forField, head, bytes, to: &client)
   }
 
-  private static func copyFirst(
-    _ name: FieldName, _ head: borrowing RequestHead, _ bytes: Span<UInt8>, to copy: inout ShortCopy
+  private static func copyFirst<let capacity: Int>(
+    _ name: FieldName, _ head: borrowing RequestHead, _ bytes: Span<UInt8>, to copy: inout ShortCopy<capacity>
   ) {
     if let index = head.firstIndex(of: name, in: bytes) { copy.copy(bytes, head.field(index).value) }
   }
 }
 
-/// Up to 128 bytes of something longer.
-struct ShortCopy {
-  private var bytes = InlineArray<128, UInt8>(repeating: 0)
+/// Up to `capacity` bytes, at most 255, of something longer.
+struct ShortCopy<let capacity: Int> {
+  private var bytes = InlineArray<capacity, UInt8>(repeating: 0)
   private var count: UInt8 = 0
   private var isCut = false
 
   mutating func copy(_ source: Span<UInt8>, _ range: Range<Int>) {
-    let kept = min(range.count, 128)
+    let kept = min(range.count, capacity)
     for offset in 0..<kept { bytes[offset] = source[range.lowerBound + offset] }
     count = UInt8(kept)
     isCut = kept < range.count
   }
 
-  /// Nil when nothing was copied. The log escapes what is no printable text. A query may carry a token, so what
-  /// stands behind `?` is left out.
+  /// Nil when nothing was copied. The log escapes what is no printable text, and leaves tokens out. A query may carry
+  /// anything, so what stands behind `?` is left out too, also behind an encoded one.
   var text: String? {
     guard count > 0 else { return nil }
     var kept: [UInt8] = []
     for offset in 0..<Int(count) {
-      if bytes[offset] == UInt8(ascii: "?") { return String(decoding: kept, as: UTF8.self) + "?…" }
+      if bytes[offset] == UInt8(ascii: "?") || isEncodedQuestionMark(at: offset) {
+        return String(decoding: kept, as: UTF8.self) + "?…"
+      }
       kept.append(bytes[offset])
     }
     return String(decoding: kept, as: UTF8.self) + (isCut ? "…" : "")
+  }
+
+  /// `%3F`, `%253f` and so on.
+  private func isEncodedQuestionMark(at offset: Int) -> Bool {
+    guard bytes[offset] == UInt8(ascii: "%") else { return false }
+    var at = offset + 1
+    while at + 4 <= Int(count), bytes[at] == UInt8(ascii: "2"), bytes[at + 1] == UInt8(ascii: "5") { at += 2 }
+    return at + 2 <= Int(count) && bytes[at] == UInt8(ascii: "3") && bytes[at + 1] | 0x20 == UInt8(ascii: "f")
   }
 }
 
@@ -75,13 +95,19 @@ final class DenialLog {
     return true
   }
 
-  func write(_ reason: Reason, _ request: RequestDetails) {
+  /// - Parameters:
+  ///   - reference: what the reply says in `X-Request-Id`.
+  ///   - token: what was judged; empty where there was none. What it claims is said to be claimed.
+  func write(_ reason: Reason, _ request: RequestDetails, _ reference: RequestReference, token: Span<UInt8>) {
     var fields: [(StaticString, LogValue)] = [("reason", .string("\(reason.name)"))]
     if let audience = request.audience.text { fields.append(("audience", .string(audience))) }
     if let host = request.host.text { fields.append(("forwarded_host", .string(host))) }
     if let uri = request.uri.text { fields.append(("forwarded_uri", .string(uri))) }
     // Whoever reaches the listener can write this header.
     if let client = request.client.text { fields.append(("claimed_client", .string(client))) }
+    fields += ClaimedIdentity.fields(of: token)
+    if let ray = request.ray.text { fields.append(("cf_ray", .string(ray))) }
+    fields.append(("request_id", .string(reference.text)))
     if suppressed > 0 { fields.append(("suppressed", .int(suppressed))) }
     log.line(.info, "denied", fields)
   }

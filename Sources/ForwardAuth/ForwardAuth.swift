@@ -34,6 +34,7 @@ package final class ForwardAuthHandler: RequestHandler {
   let shared: SharedCounters
   let denials: DenialLog
   let mistakes: MistakeLog
+  var references = RequestReferences()
 
   var keys: [KeySet] = []
   var memory: Memory
@@ -123,7 +124,7 @@ package final class ForwardAuthHandler: RequestHandler {
       {
         return .wait
       }
-      return deny(reason, audience, head, bytes, arrival, &reply)
+      return deny(reason, audience, head, bytes, arrival, &reply, token: token)
     case .needsSignature(let key):
       guard exchange.mayWait else { return .later }
       counters.countCacheMiss()
@@ -151,12 +152,17 @@ package final class ForwardAuthHandler: RequestHandler {
 
   private func deny(
     _ reason: Reason, _ audience: Range<Int>, _ head: borrowing RequestHead, _ bytes: Span<UInt8>, _ arrival: UInt64,
-    _ reply: inout Reply
+    _ reply: inout Reply, token: Range<Int> = 0..<0
   ) -> Decision {
     counters.countDenied(reason: Int(reason.rawValue))
-    replies.write(reason, to: &reply)
+    let own = RequestReference(head, bytes)
+    let reference = own ?? references.next()
+    replies.write(reason, reference, to: &reply)
     counters.observeDuration(nanoseconds: Clock.monotonicNanoseconds &- arrival)
-    if denials.admits() { denials.write(reason, RequestDetails(head, bytes, audience: audience)) }
+    if denials.admits() {
+      let details = RequestDetails(head, bytes, audience: audience, own)
+      denials.write(reason, details, reference, token: bytes.extracting(token))
+    }
     return .reply
   }
 
@@ -170,7 +176,7 @@ package final class ForwardAuthHandler: RequestHandler {
     switch submission {
     case .full:
       shared.countPoolOverload()
-      return deny(.overloaded, audience, head, bytes, arrival, &reply)
+      return deny(.overloaded, audience, head, bytes, arrival, &reply, token: token)
     case .queued(let cell):
       waiting.add(
         to: cell, WaitingRequest(exchange, arrival, ownsCell: true, RequestDetails(head, bytes, audience: audience)))

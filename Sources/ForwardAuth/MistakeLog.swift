@@ -92,17 +92,11 @@ final class MistakeLog {
     return start..<end
   }
 
-  /// The log escapes what is no printable text. Nil where there is nothing. What looks like the beginning of a token (the
-  /// base64url of `{"`) ends it, as does a query.
+  /// The log escapes what is no printable text, and leaves tokens out. Nil where there is nothing.
   private static func text(_ target: Span<UInt8>) -> String? {
-    var copy = ShortCopy()
+    var copy = ShortCopy<128>()
     copy.copy(target, target.indices)
-    guard let text = copy.text else { return nil }
-    let bytes = Array(text.utf8)
-    for place in bytes.indices.dropLast(2) where bytes[place...].starts(with: "eyJ".utf8) {
-      return String(decoding: bytes[..<place], as: UTF8.self) + "…"
-    }
-    return text
+    return copy.text
   }
 }
 

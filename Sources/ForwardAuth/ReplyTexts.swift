@@ -14,6 +14,8 @@ package struct ReplyTexts {
 
   private let byReason: [Text]
   private let notFound: Text
+  private let referenceName = Array("X-Request-Id: ".utf8)
+  private let lineEnd = Array("\r\n".utf8)
 
   /// - Parameters:
   ///   - unavailableStatus: 401, 403 or 503, for what can't be decided.
@@ -37,7 +39,14 @@ package struct ReplyTexts {
   }
 
   /// Writes the reply to a request that was denied, or could not be decided.
-  func write(_ reason: Reason, to reply: inout Reply) { write(byReason[Int(reason.rawValue)], to: &reply) }
+  ///
+  /// - Parameter reference: what its log line says too, so that whoever was denied can name the line.
+  func write(_ reason: Reason, _ reference: RequestReference, to reply: inout Reply) {
+    write(byReason[Int(reason.rawValue)], to: &reply)
+    reply.append(fieldLines: referenceName)
+    reference.withBytes { reply.append(fieldLines: $0) }
+    reply.append(fieldLines: lineEnd)
+  }
 
   /// Writes the reply to a well-formed request for another path.
   func writeNotFound(to reply: inout Reply) { write(notFound, to: &reply) }

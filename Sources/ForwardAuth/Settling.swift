@@ -46,16 +46,19 @@ extension ForwardAuthHandler {
         shared.countVerification(ok: cell.isGenuine)
         cell.key?.uses.count(isGood: cell.isGenuine, now: Clock.wallSeconds)
       }
-      if let reason {
-        counters.countDenied(reason: Int(reason.rawValue))
-        if denials.admits() { denials.write(reason, request.details) }
+      let denial = reason.map { (reason: $0, reference: request.details.reference ?? references.next()) }
+      if let denial {
+        counters.countDenied(reason: Int(denial.reason.rawValue))
+        if denials.admits() {
+          denials.write(denial.reason, request.details, denial.reference, token: cell.token.span)
+        }
       } else {
         counters.countAllowed()
       }
       note(request.exchange, isGenuine: cell.isGenuine, server)
       let wasThere = server.finish(request.exchange) { reply in
-        if let reason {
-          replies.write(reason, to: &reply)
+        if let denial {
+          replies.write(denial.reason, denial.reference, to: &reply)
         } else {
           reply.status = 200
           reply.append(fieldLines: identityLines)

@@ -91,8 +91,9 @@ extension ForwardAuthHandler {
 
   private func finish(_ wait: KeyWait, denied reason: Reason, _ server: HTTPServer) {
     counters.countDenied(reason: Int(reason.rawValue))
-    if denials.admits() { denials.write(reason, wait.details) }
-    finish(wait, server) { replies.write(reason, to: &$0) }
+    let reference = wait.details.reference ?? references.next()
+    if denials.admits() { denials.write(reason, wait.details, reference, token: wait.token.span) }
+    finish(wait, server) { replies.write(reason, reference, to: &$0) }
   }
 
   private func finish(_ wait: KeyWait, _ server: HTTPServer, _ write: (inout Reply) -> Void) {

@@ -4,11 +4,15 @@ import EventLoops
 import POSIX
 
 package enum BlockingFetch {
-  /// Asks once; blocks as long as that takes, at most the fetch's own deadline.
-  package static func response(from target: FetchTarget) -> Result<FetchResponse, FetchFailure> {
+  /// Asks once; blocks as long as that takes.
+  ///
+  /// - Parameter deadline: milliseconds for everything.
+  package static func response(
+    from target: FetchTarget, deadline: Int64 = 5_000
+  ) -> Result<FetchResponse, FetchFailure> {
     run { loop, keep, done in
       do throws(SystemError) {
-        keep(try Fetch(target, on: loop) { done($0) })
+        keep(try Fetch(target, on: loop, deadline: deadline) { done($0) })
       } catch {
         done(.failure(.connect(error.description)))
       }

@@ -25,7 +25,7 @@ extension KeySource {
       log.line(
         key.refusal.isAlarming ? .error : .warning, "key_skipped",
         [
-          ("issuer", .string(settings.issuer)), ("kid", .string(String(decoding: key.kid, as: UTF8.self))),
+          ("issuer", .string(settings.issuer)), ("kid", .keyIdentifier(key.kid)),
           ("position", .int(key.position + 1)), ("why", .string("\(key.refusal.explanation)")),
         ])
     }
@@ -38,11 +38,11 @@ extension KeySource {
     log.info("keys_fetched", ("issuer", issuer), ("cause", .string(cause.rawValue)), ("keys", .int(new.count)))
     for key in new.keys where old.map({ !$0.holds(key) }) ?? true {
       log.info(
-        "key_new", ("issuer", issuer), ("kid", .string(String(decoding: key.kid, as: UTF8.self))),
+        "key_new", ("issuer", issuer), ("kid", .keyIdentifier(key.kid)),
         ("algorithm", .string("\(key.algorithm.name)")), ("bits", .int(key.bits)))
     }
     for key in old?.keys ?? [] where !new.holds(key) {
-      log.info("key_gone", ("issuer", issuer), ("kid", .string(String(decoding: key.kid, as: UTF8.self))))
+      log.info("key_gone", ("issuer", issuer), ("kid", .keyIdentifier(key.kid)))
     }
     report(skipped: skipped)
   }
@@ -138,7 +138,7 @@ package struct KeyListing: Equatable, Sendable {
   }
 
   private static func time(_ seconds: Int) -> String {
-    Timestamp(seconds: max(seconds, 0), milliseconds: 0).text.replacingMilliseconds
+    Timestamp(seconds: max(seconds, 0), milliseconds: 0).textInSeconds
   }
 }
 
@@ -149,9 +149,4 @@ extension KeyListing.Row {
       firstSeen: firstSeen[key.thumbprint.hex], lastUsed: isServing ? key.uses.lastGood.map { Int($0) } : nil,
       verified: isServing ? key.uses.goodCount : nil)
   }
-}
-
-extension String {
-  /// A time without its `.000`.
-  fileprivate var replacingMilliseconds: String { hasSuffix(".000Z") ? String(dropLast(5)) + "Z" : self }
 }

@@ -45,9 +45,6 @@ package final class KeySources {
   /// Whether waiting is over: each issuer has a set, or its first fetch has failed.
   package var haveTried: Bool { sources.allSatisfy { $0.keys != nil || $0.hasTried } }
 
-  /// Whether the first fetch of each issuer has ended, well or not: what a start has to do is done.
-  package var haveFetched: Bool { sources.allSatisfy(\.hasTried) }
-
   package var figures: [IssuerFigures] { sources.map(\.figures) }
   package var readiness: [IssuerReadiness] { sources.map(\.readiness) }
   package var listings: [KeyListing] { sources.map(\.listing) }

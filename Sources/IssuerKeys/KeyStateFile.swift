@@ -65,7 +65,7 @@ package struct KeyStateFile: Sendable {
   // MARK: - Writing
 
   /// Replaces the file: whoever reads it, whenever the power fails, finds the old bytes or the new ones.
-  func write(_ bytes: [UInt8]) throws(KeyStateFault) {
+  package func write(_ bytes: [UInt8]) throws(KeyStateFault) {
     if unsafe mkdir(folder, 0o700) != 0, errno != EEXIST { throw failure("mkdir \(folder)") }
     let directory = unsafe open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
     guard directory >= 0 else { throw failure("open \(folder)") }
@@ -164,7 +164,7 @@ final class KeyStateWriter: Sendable {
   }
 
   /// Returns at once.
-  func write(_ bytes: [UInt8]) {
+  package func write(_ bytes: [UInt8]) {
     let isUnderWay = waiting.withLock { waiting in
       defer { waiting = bytes }
       return waiting != nil

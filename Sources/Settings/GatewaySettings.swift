@@ -1,4 +1,4 @@
-// All settings of the gateway as typed, checked values. No text is read here (SettingsTable.swift does that), and
+// All settings of the gateway as typed, checked values. No text is read here (the forms of SettingForm.swift do that), and
 // nothing outside this module can change a value.
 
 /// Who may come in: the setting `require`.
@@ -60,97 +60,30 @@ public struct Surroundings: Equatable, Sendable {
     self.cores = cores
     self.stderrIsTerminal = stderrIsTerminal
   }
+
+  /// How many threads of a kind make sense: one a core, within what the settings allow.
+  var coresUsed: Int { min(max(cores, 1), 64) }
 }
 
 /// One immutable set of settings, each within its range (SPEC.md, "The process"). Made by `SettingsTable.resolve`.
 ///
-/// Durations are whole seconds, sizes are bytes.
+/// A property of `SettingsTable` is a property here, with the setting's value: `settings.maxConnections`. Durations are
+/// whole seconds, sizes are bytes. Reading one takes a look-up: take what a request needs once, before it comes.
+@dynamicMemberLookup
 public struct GatewaySettings: Equatable, Sendable {
-  /// The teams' hosts, such as `acme.cloudflareaccess.com`; empty where only `issuer` is given.
-  public internal(set) var teamDomains: [String]
   /// Those whose tokens are accepted: 1 to 16, no two with the same `issuer`.
   public internal(set) var issuers: [IssuerSettings]
-  /// Absolute path of PEM certificates to trust for key servers in place of the system's; nil: the system's.
-  public internal(set) var caFile: String?
-  /// Whether keys may come over http from a private network.
-  public internal(set) var allowHTTPKeys: Bool
-  /// One or more, none colliding with another or with `admin`.
-  public internal(set) var listen: [NetworkAddress]
-  public internal(set) var listenShared: SharedListening
-  /// Where `/livez`, `/readyz` and `/metrics` are; nil means off.
-  public internal(set) var admin: NetworkAddress?
-  /// Permission bits of `unix:` sockets, 0...0o777.
-  public internal(set) var socketMode: UInt32
-  /// Owner of `unix:` sockets; nil leaves the process's own.
-  public internal(set) var socketOwner: SocketOwner?
-  /// Absolute path of the folder for the last good key set; nil means that none is kept.
-  public internal(set) var stateDirectory: String?
-  /// 401, 403 or 503: the status of `keys_unavailable`, `overloaded` and a refusal for want of room.
-  public internal(set) var unavailableStatus: Int
-  public internal(set) var exposeReason: Bool
-  /// 1...86,400, at most `keysMaxAgeSeconds`.
-  public internal(set) var keysRefreshSeconds: Int
-  /// 1...30 days.
-  public internal(set) var keysMaxAgeSeconds: Int
-  /// 0 (never)...10.
-  public internal(set) var unknownKidWaitSeconds: Int
-  /// 1...64.
-  public internal(set) var eventLoops: Int
-  /// 1...64.
-  public internal(set) var verifyWorkers: Int
-  /// 1 MiB...16 GiB, over all loops.
-  public internal(set) var maxPartialBytes: Int
-  /// 1...1,048,576, over all loops.
-  public internal(set) var maxConnections: Int
-  /// 8 KiB...128 KiB.
-  public internal(set) var maxHeadBytes: Int
-  /// 1...60.
-  public internal(set) var headerTimeoutSeconds: Int
-  /// 1...3,600.
-  public internal(set) var idleTimeoutSeconds: Int
-  /// 0...600.
-  public internal(set) var drainTimeoutSeconds: Int
-  /// Over all loops; 0 (nothing is remembered) or 64 KiB...16 GiB.
-  public internal(set) var tokenCacheBytes: Int
-  /// Whether the process may be dumped, and traced by other processes of its user.
-  public internal(set) var coreDumps: Bool
-  public internal(set) var logLevel: LogThreshold
-  public internal(set) var logFormat: LogStyle
-}
+  var values: SettingValues
 
-/// Settings while they are being read: what may still be missing, or follows from another setting, is nil.
-struct UnfinishedSettings {
-  var teamDomains: [String] = []
-  var issuers: [String] = []
-  // One for all issuers, or one each.
-  var keysLocations: [KeysLocation] = []
-  var algorithms: [[SignatureName]] = []
-  var tokenTypes: [String] = []
-  var leeways: [Int] = []
-  var requires: [RequiredIdentity] = []
-  var caFile: String?
-  var allowHTTPKeys = false
-  var listen: [NetworkAddress] = []
-  var listenShared = SharedListening.warn
-  var admin: NetworkAddress?
-  var socketMode: UInt32 = 0
-  var socketOwner: SocketOwner?
-  var stateDirectory: String?
-  var unavailableStatus = 503
-  var exposeReason = false
-  var keysRefreshSeconds = 0
-  var keysMaxAgeSeconds = 0
-  var unknownKidWaitSeconds = 0
-  var eventLoops: Int?
-  var verifyWorkers: Int?
-  var maxPartialBytes = 0
-  var maxConnections = 0
-  var maxHeadBytes = 0
-  var headerTimeoutSeconds = 0
-  var idleTimeoutSeconds = 0
-  var drainTimeoutSeconds = 0
-  var tokenCacheBytes = 0
-  var coreDumps = false
-  var logLevel = LogThreshold.info
-  var logFormat: LogStyle?
+  public subscript<Value>(dynamicMember setting: KeyPath<SettingsTable, Setting<Value>>) -> Value {
+    values[SettingsTable.all[keyPath: setting]]
+  }
+
+  /// The value of a setting, written so that it would be read as the same value. Empty only for a team that was not
+  /// given.
+  public func text(of setting: any SettingDefinition) -> String { values.text(of: setting) }
+
+  public static func == (one: GatewaySettings, other: GatewaySettings) -> Bool {
+    one.issuers == other.issuers && SettingsTable.rows.allSatisfy { one.text(of: $0) == other.text(of: $0) }
+  }
 }

@@ -30,8 +30,10 @@ public struct IssuerSettings: Equatable, Sendable {
   /// The proxy on the way to the keys; nil: none.
   public internal(set) var proxy: ProxyAddress?
 
-  /// Whether it is a team of Cloudflare Access, which signs with RS256 alone.
-  public var isCloudflare: Bool { withoutSlash(issuer).hasSuffix(".cloudflareaccess.com") }
+  /// Whether it is a team of Cloudflare Access, which signs with RS256 alone; whatever stands behind the host.
+  public var isCloudflare: Bool {
+    WebURL(issuer, allowingHTTP: true).map { $0.host.lowercased().hasSuffix(".cloudflareaccess.com") } ?? false
+  }
 }
 
 /// A URL without the one slash at its end, where it has one.
@@ -40,32 +42,13 @@ func withoutSlash(_ url: String) -> String { url.hasSuffix("/") ? String(url.dro
 /// The most issuers that one gateway takes.
 let maximumIssuers = 16
 
-/// A list separated by commas, each item by `parse`; none empty, none twice.
-func list<Item: Equatable>(
-  _ text: String, of parse: (String) throws(Refusal) -> Item
-) throws(Refusal) -> [Item] {
-  let items = try values(text, of: parse)
-  for (place, item) in items.enumerated() where items[..<place].contains(item) {
-    throw Refusal(instead: "no item twice")
-  }
-  return items
-}
-
-/// One value for all issuers, or one each: like a list, but values may be equal.
-func values<Item>(_ text: String, of parse: (String) throws(Refusal) -> Item) throws(Refusal) -> [Item] {
-  let parts = text.split(separator: ",", omittingEmptySubsequences: false)
-  guard parts.count <= maximumIssuers else { throw Refusal(instead: "at most \(maximumIssuers) items") }
-  var items: [Item] = []
-  for part in parts { items.append(try parse(String(part))) }
-  return items
-}
-
 /// The algorithms of one issuer: names joined by `+`, none twice.
-func algorithmNames(_ text: String) throws(Refusal) -> [SignatureName] {
+func algorithmNames(_ text: String) throws(SettingRefusal) -> [SignatureName] {
   var names: [SignatureName] = []
   for part in text.split(separator: "+", omittingEmptySubsequences: false) {
-    let name = try word(String(part), as: SignatureName.self)
-    guard !names.contains(name) else { throw Refusal() }
+    guard let name = SignatureName(rawValue: withoutSpace(String(part))), !names.contains(name) else {
+      throw SettingRefusal()
+    }
     names.append(name)
   }
   return names
@@ -73,19 +56,13 @@ func algorithmNames(_ text: String) throws(Refusal) -> [SignatureName] {
 
 /// A name for `typ`: 1 to 64 characters of a media type's (RFC 6838 section 4.2), in lower case, without the
 /// `application/` that may stand before it (RFC 7515 section 4.1.9).
-func tokenType(_ text: String) throws(Refusal) -> String {
+func tokenType(_ text: String) throws(SettingRefusal) -> String {
+  // ASCII alone: the Kelvin sign is a `k` in lower case.
+  guard text.utf8.allSatisfy({ $0 < 0x80 }) else { throw SettingRefusal() }
   let lowered = text.lowercased()
   let name = lowered.hasPrefix("application/") ? String(lowered.dropFirst(12)) : lowered
   guard (1...64).contains(name.utf8.count),
     name.utf8.allSatisfy({ isLetter($0) || isDigit($0) || "!#$&-^_.+".utf8.contains($0) })
-  else { throw Refusal() }
+  else { throw SettingRefusal() }
   return name
-}
-
-extension [IssuerSettings] {
-  /// The values of a field as they are given: one where all are equal, else one an issuer.
-  func joined(_ text: (IssuerSettings) -> String) -> String {
-    let texts = map(text)
-    return texts.allSatisfy { $0 == texts[0] } ? texts.first ?? "" : texts.joined(separator: ",")
-  }
 }

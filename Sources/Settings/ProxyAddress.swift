@@ -104,11 +104,11 @@ public struct ProxyAddress: Equatable, Sendable, CustomStringConvertible {
     var name = exception
     if name.hasPrefix("*.") { name = name.dropFirst(1) }
     if name.hasPrefix(".") { name = name.dropFirst(1) }
-    if let groups = ipv6Groups(name) { return ipv6Groups(url.host) == groups }
+    if let bytes = ipv6Bytes(name) { return ipv6Bytes(url.host) == bytes }
     guard let (host, port) = splitAuthority(name), port == nil || port == url.port else { return false }
     let given = url.host.lowercased()
     let excepted = host.lowercased()
-    if ipv4Bytes(excepted) != nil || ipv6Groups(excepted) != nil { return given == excepted }
+    if ipv4Bytes(excepted) != nil || ipv6Bytes(excepted) != nil { return given == excepted }
     return given == excepted || given.hasSuffix("." + excepted)
   }
 

@@ -89,7 +89,7 @@ func splitAuthority(_ authority: Substring) -> (host: String, port: UInt16?)? {
     host = authority[..<colon]
   }
   if host.hasPrefix("[") {
-    guard host.hasSuffix("]"), ipv6Groups(host.dropFirst().dropLast()) != nil else { return nil }
+    guard host.hasSuffix("]"), ipv6Bytes(host.dropFirst().dropLast()) != nil else { return nil }
     return (String(host.dropFirst().dropLast()), port)
   }
   return isHostName(host) ? (String(host), port) : nil
@@ -115,7 +115,7 @@ private func isHostName(_ host: Substring) -> Bool {
 /// 127.0.0.0/8, `::1`, `localhost`.
 func isLoopback(_ host: String) -> Bool {
   if let quad = ipv4Bytes(host) { return quad[0] == 127 }
-  if let groups = ipv6Groups(host) { return groups == [0, 0, 0, 0, 0, 0, 0, 1] }
+  if let bytes = ipv6Bytes(host) { return bytes.dropLast().allSatisfy { $0 == 0 } && bytes.last == 1 }
   return host.lowercased() == "localhost"
 }
 
@@ -133,30 +133,32 @@ private func isPathAndQuery(_ text: Substring) -> Bool {
   return true
 }
 
-/// An issuer: an http or https URL with no query. The text is kept as it is, a slash at its end too, since `iss` must
-/// equal it byte for byte. Whether http is allowed is told when all settings are read.
-func issuerText(_ text: String) throws(Refusal) -> String {
-  guard WebURL(text, allowingHTTP: true) != nil, !text.contains("?") else { throw Refusal() }
+/// An issuer: an http or https URL with no query. The text is kept as it is, with or without a slash at its end, since
+/// `iss` must equal it byte for byte. Whether http is allowed is told when all settings are read.
+func issuerText(_ text: String) throws(SettingRefusal) -> String {
+  guard WebURL(text, allowingHTTP: true) != nil, !text.contains("?") else { throw SettingRefusal() }
   return text
 }
 
-/// The host of a team: `acme`, `acme.cloudflareaccess.com` or `acme.fed.cloudflareaccess.com`, in lower case.
-func teamHost(_ text: String) throws(Refusal) -> String {
-  var name = text
-  var suffix = ".cloudflareaccess.com"
-  // People paste what the browser shows, or the Flask image's documentation: say what to write.
-  if name.contains("://") || name.contains("/") {
-    let host = name.split(separator: "/").first { !$0.hasSuffix(":") }.map(String.init) ?? ""
-    guard (try? teamHost(host)) != nil else { throw Refusal() }
-    throw Refusal(instead: "the host alone: \(host)")
+/// The host of a team: `acme`, `acme.cloudflareaccess.com` or `acme.fed.cloudflareaccess.com`, in any case, with `https://`
+/// before it or a slash behind it, as people copy it out of a browser or a dashboard.
+func teamHost(_ text: String) throws(SettingRefusal) -> String {
+  // ASCII alone: the Kelvin sign is a `k` in lower case.
+  guard text.utf8.allSatisfy({ $0 < 0x80 }) else { throw SettingRefusal() }
+  var name = text.lowercased()
+  if name.hasPrefix("https://") { name = String(name.dropFirst(8)) }
+  if name.hasSuffix("/") { name = String(name.dropLast()) }
+  if let slash = name.firstIndex(of: "/"), let host = try? teamHost(String(name[..<slash])) {
+    throw SettingRefusal(instead: "the host alone: \(host)")
   }
+  var suffix = ".cloudflareaccess.com"
   for known in [".fed.cloudflareaccess.com", ".cloudflareaccess.com"] where name.hasSuffix(known) {
     suffix = known
     name = String(name.dropLast(known.count))
     break
   }
   guard (1...63).contains(name.utf8.count), !name.hasPrefix("-"), !name.hasSuffix("-"),
-    name.utf8.allSatisfy({ isDigit($0) || $0 == UInt8(ascii: "-") || isLetter($0) && $0 & 0x20 != 0 })
-  else { throw Refusal() }
+    name.utf8.allSatisfy({ isDigit($0) || $0 == UInt8(ascii: "-") || isLetter($0) })
+  else { throw SettingRefusal() }
   return name + suffix
 }

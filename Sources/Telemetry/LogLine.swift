@@ -26,11 +26,15 @@ public enum LogFormat: Sendable {
   case json
 }
 
-/// The value of a field. A string may come from anyone: it is escaped, and cut at 256 bytes of UTF-8.
+/// The value of a field. A string may come from anyone: what looks like a token in it is left out (`TokenSearch`), the rest
+/// is escaped, and cut at 256 bytes of UTF-8.
 public enum LogValue: Sendable, Equatable, ExpressibleByStringLiteral, ExpressibleByIntegerLiteral,
   ExpressibleByFloatLiteral, ExpressibleByBooleanLiteral
 {
   case string(String)
+  /// The `kid` of a public key, which its issuer publishes: left out only where it holds a JOSE header. Many are base64url
+  /// and look like a part of a token.
+  case keyIdentifier([UInt8])
   case int(Int)
   /// Written as null in JSON where it is not finite.
   case double(Double)
@@ -79,7 +83,10 @@ struct LogLine {
     append(key)
     append(format == .json ? "\":" : "=")
     switch value {
-    case .string(let text): appendString(text)
+    case .string(let text): appendString(TokenSearch.redact(text))
+    case .keyIdentifier(let kid):
+      let text = String(decoding: kid, as: UTF8.self)
+      appendString(text.contains("eyJ") ? TokenSearch.redact(text) : text)
     case .int(let number): bytes += String(number).utf8
     case .double(let number) where format == .json && !number.isFinite: append("null")
     case .double(let number): bytes += String(number).utf8
@@ -113,34 +120,11 @@ struct LogLine {
         append("...")
         break
       }
-      appendEscaped(scalar)
+      // In both formats: a line break, a quote or a terminal's escape code in a value must not be able to end the value or
+      // the line.
+      JSONString.append(scalar, to: &bytes)
     }
     append("\"")
-  }
-
-  /// RFC 8259 section 7 in both formats: a line break, a quote or a terminal's escape code in a value must not be able
-  /// to end the value or the line. Non-ASCII too, as `\uXXXX`.
-  private mutating func appendEscaped(_ scalar: Unicode.Scalar) {
-    switch scalar {
-    case "\"": append("\\\"")
-    case "\\": append("\\\\")
-    case "\n": append("\\n")
-    case "\r": append("\\r")
-    case "\t": append("\\t")
-    case " "..."~": bytes.append(UInt8(scalar.value))
-    default:
-      for unit in UTF16.encode(scalar)! {
-        append("\\u")
-        appendHex(unit)
-      }
-    }
-  }
-
-  private mutating func appendHex(_ unit: UInt16) {
-    for shift in [12, 8, 4, 0] {
-      let digit = UInt8(truncatingIfNeeded: unit >> UInt16(shift)) & 15
-      bytes.append(digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "a") + digit - 10)
-    }
   }
 
   /// RFC 3339, UTC, with milliseconds. Years 1970 to 9999.
@@ -190,6 +174,9 @@ extension Timestamp {
     line.appendTime(self)
     return String(decoding: line.bytes, as: UTF8.self)
   }
+
+  /// The same in whole seconds.
+  public var textInSeconds: String { String(text.dropLast(5)) + "Z" }
 }
 
 /// Whether a byte may stand in a text value without quotes.

@@ -3,7 +3,7 @@
 /// A token bucket that counts what it holds back.
 public struct RateLimit: Equatable, Sendable {
   /// What to do with one line.
-  public enum Verdict: Equatable, Sendable {
+  public enum Admission: Equatable, Sendable {
     /// Write it; `suppressed` lines were held back since the last one that was written.
     case write(suppressed: Int)
     case suppress
@@ -26,7 +26,7 @@ public struct RateLimit: Equatable, Sendable {
   }
 
   /// Judges one line at a time of a monotonic clock, in milliseconds; a step back counts as no time.
-  public mutating func admit(atMilliseconds now: Int) -> Verdict {
+  public mutating func admit(atMilliseconds now: Int) -> Admission {
     let elapsed = min(max(now &- (lastMilliseconds ?? now), 0), burst * 1000)
     lastMilliseconds = now
     allowance = min(allowance + elapsed * perSecond, burst * 1000)

@@ -20,23 +20,27 @@ private func exitCode(_ arguments: [String]) -> Int32 {
   }
 }
 
-@Test(arguments: SettingName.allCases) func `each setting is a flag of its name, taken as text`(_ name: SettingName)
+@Test(arguments: SettingsTable.rows.map(\.name)) func `each setting is a flag of its name, taken as text`(
+  _ name: String
+)
   throws
 {
-  #expect(try SettingsFlags.parse([name.flag, "any text"]).given == [name.rawValue: "any text"])
-  #expect(try SettingsFlags.parse([name.flag, ""]).given == [name.rawValue: ""])
+  let flag = "--" + name.replacing("_", with: "-")
+  #expect(try SettingsFlags.parse([flag, "any text"]).given == [name: "any text"])
+  #expect(try SettingsFlags.parse([flag, ""]).given == [name: ""])
 }
 
 @Test func `no flag means nothing given, and there is no flag beyond the table`() throws {
   #expect(try SettingsFlags.parse([]).given.isEmpty)
   let flags = SettingsFlags.helpMessage(columns: 2000).split(separator: "\n")
     .compactMap { $0.split(separator: " ").first }.filter { $0.hasPrefix("--") }.map(String.init)
-  #expect(flags == SettingName.allCases.map(\.flag))
+  #expect(flags == SettingsTable.rows.map(\.flag))
 }
 
-@Test(arguments: SettingName.allCases) func `help tells flag, variable and default of each setting`(_ name: SettingName)
-{
-  let row = SettingsTable.setting(name)
+@Test(arguments: SettingsTable.rows.map(\.name)) func `help tells flag, variable and default of each setting`(
+  _ name: String
+) throws {
+  let row = try #require(SettingsTable.rows.first { $0.name == name })
   let texts = [
     AccessGateway.helpMessage(for: ServeCommand.self, columns: 2000),
     AccessGateway.helpMessage(for: CheckCommand.self, columns: 2000),
@@ -44,9 +48,9 @@ private func exitCode(_ arguments: [String]) -> Int32 {
     AccessGateway.helpMessage(columns: 2000),
   ]
   for text in texts {
-    #expect(text.contains("\(name.flag) <\(row.placeholder)>"))
-    #expect(text.contains(name.variable))
-    #expect(text.contains("default: \(row.defaultText)"))
+    #expect(text.contains("\(row.flag) <\(row.placeholder)>"))
+    #expect(text.contains(row.variable))
+    #expect(text.contains("default: \(row.defaultInWords)"))
   }
   #expect(texts[0].contains(row.help))
   #expect(texts[0].contains("Allowed: \(row.allowed)."))
@@ -74,7 +78,7 @@ private func exitCode(_ arguments: [String]) -> Int32 {
 }
 
 @Test(arguments: [
-  ["--team-domain", "https://acme.cloudflareaccess.com"], ["serve", "--team-domain", "acme", "--leeway", "1h"],
+  ["--team-domain", "https://acme.example"], ["serve", "--team-domain", "acme", "--leeway", "1h"],
   ["check", "--offline", "--team-domain", "acme", "--admin", "0.0.0.0:8000"],
   ["explain", "a.b.c", "--audience", "a", "--team-domain", "acme", "--keys", "http://a.example"],
   ["healthcheck", "--admin", "nowhere"],

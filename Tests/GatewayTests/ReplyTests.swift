@@ -13,7 +13,9 @@ import Token
 @Suite struct ReplyTests {
   private func written(_ reason: Reason, unavailable: UInt16 = 503, exposes: Bool = false) -> (UInt16, String, String) {
     var reply = Reply()
-    ReplyTexts(unavailableStatus: unavailable, exposesReason: exposes).write(reason, to: &reply)
+    var references = RequestReferences()
+    let reference = references.next()
+    ReplyTexts(unavailableStatus: unavailable, exposesReason: exposes).write(reason, reference, to: &reply)
     let (status, lines, body) = (reply.status, reply.fieldLines, reply.body)
     return (status, String(decoding: lines, as: UTF8.self), String(decoding: body, as: UTF8.self))
   }

@@ -188,5 +188,5 @@ private func warnings(_ flags: [String: String], _ environment: [String: String]
   #expect(try resolve(["issuer": "https://a.example"]).issuers[0].tokenTypes == ["jwt"])
   let several = try resolve(["issuer": "https://a.example,https://b.example", "token_types": "application/AT+JWT,JWT"])
   #expect(several.issuers.map(\.tokenTypes) == [["at+jwt", "jwt"], ["at+jwt", "jwt"]])
-  #expect(several.text(of: .tokenTypes) == "at+jwt,jwt")
+  #expect(several.text(of: SettingsTable.all.tokenTypes) == "at+jwt,jwt")
 }

@@ -86,8 +86,40 @@ func `a loop a core stays within what is allowed`(_ cores: Int, _ loops: Int) th
   #expect(try resolve(["leeway": "20"], environment).settings.issuers[0].leewaySeconds == 20)
 }
 
+@Test func `a file gives way to variables and flags, and is named by its place`() throws {
+  func resolve(_ flags: [String: String], _ environment: [String: String], _ file: [String: String]) throws
+    -> GatewaySettings
+  {
+    try SettingsTable.resolve(
+      flags: flags, environment: environment,
+      file: SettingsSource(file.mapValues { GivenText($0, origin: "gateway.yaml:3: leeway") }), surroundings: server
+    ).settings
+  }
+  let file = ["team_domain": "acme", "leeway": "5"]
+  #expect(try resolve([:], [:], file).issuers[0].leewaySeconds == 5)
+  #expect(try resolve([:], ["GATEWAY_LEEWAY": "6"], file).issuers[0].leewaySeconds == 6)
+  #expect(try resolve(["leeway": "7"], ["GATEWAY_LEEWAY": "6"], file).issuers[0].leewaySeconds == 7)
+  #expect(try resolve([:], [:], file).teamDomains == ["acme.cloudflareaccess.com"])
+  let error = #expect(throws: SettingsError.self) { try resolve([:], [:], ["leeway": "x"]) }
+  #expect(error?.description == "gateway.yaml:3: leeway: 'x' is refused; allowed: 0s to 300s")
+}
+
+@Test(arguments: [
+  (["GATEWAY_TEAM_DOMAN": "acme"], "'GATEWAY_TEAM_DOMAN' is no setting: is GATEWAY_TEAM_DOMAIN meant?"),
+  (["CF_TEAM_DOMAIN": "acme"], "'CF_TEAM_DOMAIN' is no setting: is CF_TEAMS_DOMAIN meant?"),
+  (["gateway_team_domain": "acme"], "'gateway_team_domain' is no setting: is GATEWAY_TEAM_DOMAIN meant?"),
+  (["GATEWAY_ISUER": "https://a"], "'GATEWAY_ISUER' is no setting: is GATEWAY_ISSUER meant?"),
+  (["GATEWAY_TEAM_DOMAIN": " ", "HOME": "/"], "GATEWAY_TEAM_DOMAIN is empty"),
+  (["CF_TEAMS_DOMAIN": ""], "CF_TEAMS_DOMAIN is empty"),
+  (["HOME": "/", "GATEWAY_LISTEN": ":1", "PATH": "/bin"], "or give --issuer"),
+]) func `beside the missing team stands what was meant by it`(_ environment: [String: String], _ hint: String) throws {
+  let text = try #require(line([:], environment))
+  #expect(text.hasPrefix("--team-domain (GATEWAY_TEAM_DOMAIN or CF_TEAMS_DOMAIN) is not set: acme, "))
+  #expect(text.hasSuffix("; " + hint))
+}
+
 @Test func `an empty variable counts as unset and an empty flag is a mistake`() throws {
-  let environment = ["GATEWAY_TEAM_DOMAIN": "", "CF_TEAMS_DOMAIN": "acme", "GATEWAY_LEEWAY": ""]
+  let environment = ["GATEWAY_TEAM_DOMAIN": "", "CF_TEAMS_DOMAIN": "acme", "GATEWAY_LEEWAY": " \r\n"]
   let settings = try resolve([:], environment).settings
   #expect(settings.issuers[0].leewaySeconds == 30)
   #expect(settings.teamDomains == ["acme.cloudflareaccess.com"])
@@ -104,7 +136,7 @@ func `a loop a core stays within what is allowed`(_ cores: Int, _ loops: Int) th
   #expect(try resolve([:], both).settings.teamDomains == ["acme.cloudflareaccess.com"])
   #expect(
     line([:], ["CF_TEAMS_DOMAIN": "a b"])
-      == "CF_TEAMS_DOMAIN: 'a b' is refused; allowed: acme, acme.cloudflareaccess.com or acme.fed.cloudflareaccess.com, in lower case, no https:// and no slash"
+      == "CF_TEAMS_DOMAIN: 'a b' is refused; allowed: acme, acme.cloudflareaccess.com or acme.fed.cloudflareaccess.com, with or without https://"
   )
 }
 
@@ -121,8 +153,10 @@ func `a loop a core stays within what is allowed`(_ cores: Int, _ loops: Int) th
 }
 
 @Test func `without team and issuer the missing team is named`() {
-  #expect(line([:])?.hasPrefix("--team-domain (GATEWAY_TEAM_DOMAIN) is not set: acme, ") == true)
-  #expect(line(["keys_url": "file:/k"])?.hasPrefix("--team-domain (GATEWAY_TEAM_DOMAIN) is not set: ") == true)
+  #expect(line([:])?.hasPrefix("--team-domain (GATEWAY_TEAM_DOMAIN or CF_TEAMS_DOMAIN) is not set: acme, ") == true)
+  #expect(
+    line(["keys_url": "file:/k"])?.hasPrefix("--team-domain (GATEWAY_TEAM_DOMAIN or CF_TEAMS_DOMAIN) is not set: ")
+      == true)
   #expect(line(["issuer": "https://id.example"]) == nil)
 }
 
@@ -183,24 +217,38 @@ func `a loop a core stays within what is allowed`(_ cores: Int, _ loops: Int) th
   #expect(try resolve(["team_domain": "acme"], ["GATEWAY_PORT": "80"]).warnings.count == 1)
 }
 
+@Test func `a value that is of no use is told by the source that won`() {
+  let caFile = SettingsTable.all.caFile
+  func mistake(_ flags: [String: String], _ environment: [String: String]) -> String {
+    SettingsTable.mistake(in: caFile, allowed: "a file", flags: flags, environment: environment).description
+  }
+  let both = ["GATEWAY_CA_FILE": "/b"]
+  #expect(mistake(["ca_file": "/a"], both) == "--ca-file: '/a' is refused; allowed: a file")
+  #expect(mistake([:], both) == "GATEWAY_CA_FILE: '/b' is refused; allowed: a file")
+}
+
+@Test func `keys may be refreshed as often as they grow too old`() throws {
+  let equal = ["team_domain": "acme", "keys_refresh": "10m", "keys_max_age": "600"]
+  #expect(try resolve(equal).settings.keysMaxAgeSeconds == 600)
+}
+
 @Test func `the admin address alone needs no team`() throws {
-  #expect(try SettingsTable.resolveAdmin(flag: nil, environment: [:]) == .tcp(host: "127.0.0.1", port: 8001))
-  #expect(try SettingsTable.resolveAdmin(flag: nil, environment: ["GATEWAY_ADMIN": "off"]) == nil)
+  #expect(try SettingsTable.resolveAdmin(flag: nil, environment: [:]).address == .tcp(host: "127.0.0.1", port: 8001))
+  #expect(try SettingsTable.resolveAdmin(flag: nil, environment: ["GATEWAY_ADMIN": "off"]).address == nil)
   #expect(throws: SettingsError.self) { try SettingsTable.resolveAdmin(flag: "x", environment: [:]) }
 }
 
 @Test func `the table has each setting once, in order, with its names`() {
-  #expect(SettingsTable.rows.map(\.name) == SettingName.allCases)
-  for name in SettingName.allCases {
-    let row = SettingsTable.setting(name)
-    #expect(row.name == name)
-    #expect(row.fullHelp.contains(name.variable))
-    #expect(row.fullHelp.contains(row.defaultText))
+  #expect(Set(SettingsTable.rows.map(\.name)).count == SettingsTable.rows.count)
+  #expect(SettingsTable.rows.first?.name == "team_domain" && SettingsTable.rows.last?.name == "log_format")
+  for row in SettingsTable.rows {
+    #expect(row.fullHelp.contains(row.variable))
+    #expect(row.fullHelp.contains(row.defaultInWords))
     #expect(!row.fullHelp.contains("\n") && !row.fullHelp.contains("|"))
     #expect(row.help.hasSuffix(".") && !row.allowed.hasSuffix("."))
   }
-  #expect(SettingName.keysMaxAge.flag == "--keys-max-age")
-  #expect(SettingName.keysURL.variable == "GATEWAY_KEYS_URL")
+  #expect(SettingsTable.all.keysMaxAgeSeconds.flag == "--keys-max-age")
+  #expect(SettingsTable.all.keysLocations.variable == "GATEWAY_KEYS_URL")
 }
 
 @Test func `values are written as they would be read`() throws {
@@ -210,16 +258,18 @@ func `a loop a core stays within what is allowed`(_ cores: Int, _ loops: Int) th
   ]
   let several = [
     "issuer": "https://a.example,https://b.example,https://c.example", "algorithms": "RS256+ES256,EdDSA,PS256",
-    "leeway": "1,2,3", "require": "any", "keys_url": "file:/a,file:/b,https://c.example/k", "ca_file": "/ca",
+    "leeway": "1,2,3", "require": "any", "keys_url": "file:/a,file:/b,http://c.example/k", "ca_file": "/ca",
+    "token_types": "at+jwt,JWT", "allow_http_keys": "on", "listen_shared": "refuse", "unknown_kid_wait": "0",
+    "max_partial_bytes": "1025KiB", "core_dumps": "on",
   ]
   for flags in [["team_domain": "acme"], ["team_domain": "a,b"], odd, several] {
     let settings = try resolve(flags).settings
-    let again = SettingName.allCases.map { ($0.rawValue, settings.text(of: $0)) }.filter { !$0.1.isEmpty }
+    let again = SettingsTable.rows.map { ($0.name, settings.text(of: $0)) }.filter { !$0.1.isEmpty }
     #expect(try resolve(Dictionary(uniqueKeysWithValues: again)).settings == settings)
   }
-  #expect(try resolve(odd).settings.text(of: .leeway) == "61s")
-  #expect(try resolve(odd).settings.text(of: .keysRefresh) == "90m")
-  #expect(try resolve(["team_domain": "acme"]).settings.text(of: .tokenCacheBytes) == "64MiB")
+  #expect(try resolve(odd).settings.text(of: SettingsTable.all.leeways) == "61s")
+  #expect(try resolve(odd).settings.text(of: SettingsTable.all.keysRefreshSeconds) == "90m")
+  #expect(try resolve(["team_domain": "acme"]).settings.text(of: SettingsTable.all.tokenCacheBytes) == "64MiB")
 }
 
 @Test(arguments: [

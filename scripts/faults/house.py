@@ -8,7 +8,7 @@ import sys
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "bench"))
 
 from programs import (  # noqa: E402
-    AUDIENCE, await_status, cpu_seconds, fail, free_port, get, resident_kib, start)
+    AUDIENCE, await_status, cpu_seconds, fail, free_port, get, own_kib, start)
 
 
 def head(target, *lines, method="GET"):
@@ -47,8 +47,8 @@ class Gateway:
 
     @property
     def resident(self):
-        """KiB."""
-        return resident_kib(self.child.pid)
+        """KiB of its own (RssAnon)."""
+        return own_kib(self.child.pid)
 
     @property
     def descriptors(self):

@@ -30,12 +30,11 @@ enum Demo {
   private static func gatewaySettings(
     _ listen: NetworkAddress, _ admin: NetworkAddress, issuer: String
   ) throws(SystemError) -> GatewaySettings {
-    let flags: [SettingName: String] = [
-      .issuer: issuer, .listen: listen.description, .admin: admin.description, .require: "any",
+    let given = [
+      "issuer": issuer, "listen": listen.description, "admin": admin.description, "require": "any",
       // Requests that another process took would be judged by other keys.
-      .listenShared: "refuse",
+      "listen_shared": "refuse",
     ]
-    let given = Dictionary(uniqueKeysWithValues: flags.map { ($0.key.rawValue, $0.value) })
     do throws(SettingsError) {
       return try SettingsTable.resolve(flags: given, environment: [:], surroundings: processSurroundings()).settings
     } catch {

@@ -34,7 +34,7 @@ struct ExplainCommand: ParsableCommand {
   }
 
   func run() throws {
-    let overrides = keys.map { [SettingName.keysURL.rawValue: keysText($0)] } ?? [:]
+    let overrides = keys.map { [SettingsTable.all.keysLocations.name: keysText($0)] } ?? [:]
     let resolved = try flags.resolved(overrides: overrides)
     for warning in resolved.warnings { printError("access-gateway: warning: \(warning)") }
     let given = token == "-" ? nil : token

@@ -4,6 +4,7 @@ import ArgumentParser
 import Glibc
 import POSIX
 import Settings
+import Telemetry
 
 /// Ends of a command; each is thrown from its `run`.
 enum Failure {
@@ -15,6 +16,9 @@ enum Failure {
 
   /// A mistake in the settings: 78 (EX_CONFIG).
   static func configuration(_ error: SettingsError) -> ExitCode {
+    // Whoever starts the program may keep what it says: a token that was pasted into the wrong variable is left out.
+    let error = SettingsError(
+      source: error.source, value: error.value.map(TokenSearch.redact), allowed: error.allowed)
     printError("access-gateway: \(error)")
     return ExitCode(78)
   }

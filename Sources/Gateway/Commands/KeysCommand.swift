@@ -13,10 +13,12 @@ struct KeysCommand: ParsableCommand {
       printed; 1: the gateway can't be asked, or a file in the folder is not usable.
       """)
 
-  @Option(name: flag(.stateDir), help: ArgumentHelp("Read this folder, and ask nobody.", valueName: "folder"))
+  @Option(
+    name: settingFlag(SettingsTable.all.stateDirectory),
+    help: ArgumentHelp("Read this folder, and ask nobody.", valueName: "folder"))
   var stateDir: String?
 
-  @Option(name: flag(.admin), help: help(.admin)) var admin: String?
+  @Option(name: settingFlag(SettingsTable.all.admin), help: settingHelp(SettingsTable.all.admin)) var admin: String?
 
   func validate() throws {
     if let stateDir, !stateDir.hasPrefix("/") { throw ValidationError("--state-dir: an absolute path") }
@@ -26,7 +28,7 @@ struct KeysCommand: ParsableCommand {
     if let stateDir { return try finish(KeysPrint.stored(in: stateDir)) }
     let address: NetworkAddress?
     do throws(SettingsError) {
-      address = try SettingsTable.resolveAdmin(flag: admin, environment: processEnvironment())
+      address = try SettingsTable.resolveAdmin(flag: admin, environment: processEnvironment()).address
     } catch {
       throw Failure.configuration(error)
     }

@@ -14,12 +14,7 @@ import Verification
 enum KeysPrint {
   /// Asks a running gateway. Returns the exit code.
   static func running(at address: NetworkAddress) -> Int32 {
-    let target: FetchTarget
-    switch address {
-    case .tcp(let host, let port): target = FetchTarget(isTLS: false, host: host, port: port, path: "/keys")
-    case .unix(let path): target = FetchTarget(isTLS: false, host: "unix:\(path)", port: 80, path: "/keys")
-    }
-    switch BlockingFetch.response(from: target) {
+    switch BlockingFetch.response(from: FetchTarget(address, path: "/keys")) {
     case .failure(let failure):
       printError("access-gateway: keys: \(failure) (\(address))")
       return 1

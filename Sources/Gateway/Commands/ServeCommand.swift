@@ -17,12 +17,7 @@ struct ServeCommand: TakesSignals {
 
   func run() throws {
     let resolved = try flags.resolved()
-    let options: ListenOptions
-    do throws(SettingsError) {
-      options = try ListenOptions(resolved.settings)
-    } catch {
-      throw Failure.configuration(error)
-    }
+    let options = try resolved.settings.listenOptions()
     let log = Log(resolved.settings)
     for warning in resolved.warnings {
       log.warning("settings", ("note", .string(warning.description)))
@@ -30,6 +25,17 @@ struct ServeCommand: TakesSignals {
     let code = Serve.run(resolved.settings, options, log)
     log.flush(milliseconds: 500)
     try finish(code)
+  }
+}
+
+extension GatewaySettings {
+  /// How sockets are made; a mistake (an owner who is nobody) ends the command with its one line and 78.
+  func listenOptions() throws -> ListenOptions {
+    do throws(SettingsError) {
+      return try ListenOptions(self)
+    } catch {
+      throw Failure.configuration(error)
+    }
   }
 }
 

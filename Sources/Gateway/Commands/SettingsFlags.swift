@@ -6,84 +6,25 @@ import POSIX
 import Settings
 
 /// All settings as flags, for the commands that need them.
-struct SettingsFlags: ParsableArguments {
-  @Option(name: flag(.teamDomain), help: help(.teamDomain)) var teamDomain: String?
-  @Option(name: flag(.issuer), help: help(.issuer)) var issuer: String?
-  @Option(name: flag(.keysURL), help: help(.keysURL)) var keysURL: String?
-  @Option(name: flag(.algorithms), help: help(.algorithms)) var algorithms: String?
-  @Option(name: flag(.tokenTypes), help: help(.tokenTypes)) var tokenTypes: String?
-  @Option(name: flag(.caFile), help: help(.caFile)) var caFile: String?
-  @Option(name: flag(.allowHTTPKeys), help: help(.allowHTTPKeys)) var allowHTTPKeys: String?
-  @Option(name: flag(.listen), help: help(.listen)) var listen: String?
-  @Option(name: flag(.listenShared), help: help(.listenShared)) var listenShared: String?
-  @Option(name: flag(.admin), help: help(.admin)) var admin: String?
-  @Option(name: flag(.socketMode), help: help(.socketMode)) var socketMode: String?
-  @Option(name: flag(.socketOwner), help: help(.socketOwner)) var socketOwner: String?
-  @Option(name: flag(.stateDir), help: help(.stateDir)) var stateDir: String?
-  @Option(name: flag(.leeway), help: help(.leeway)) var leeway: String?
-  @Option(name: flag(.require), help: help(.require)) var require: String?
-  @Option(name: flag(.unavailableStatus), help: help(.unavailableStatus)) var unavailableStatus: String?
-  @Option(name: flag(.exposeReason), help: help(.exposeReason)) var exposeReason: String?
-  @Option(name: flag(.keysRefresh), help: help(.keysRefresh)) var keysRefresh: String?
-  @Option(name: flag(.keysMaxAge), help: help(.keysMaxAge)) var keysMaxAge: String?
-  @Option(name: flag(.unknownKidWait), help: help(.unknownKidWait)) var unknownKidWait: String?
-  @Option(name: flag(.eventLoops), help: help(.eventLoops)) var eventLoops: String?
-  @Option(name: flag(.verifyWorkers), help: help(.verifyWorkers)) var verifyWorkers: String?
-  @Option(name: flag(.maxPartialBytes), help: help(.maxPartialBytes)) var maxPartialBytes: String?
-  @Option(name: flag(.maxConnections), help: help(.maxConnections)) var maxConnections: String?
-  @Option(name: flag(.maxHeadBytes), help: help(.maxHeadBytes)) var maxHeadBytes: String?
-  @Option(name: flag(.headerTimeout), help: help(.headerTimeout)) var headerTimeout: String?
-  @Option(name: flag(.idleTimeout), help: help(.idleTimeout)) var idleTimeout: String?
-  @Option(name: flag(.drainTimeout), help: help(.drainTimeout)) var drainTimeout: String?
-  @Option(name: flag(.tokenCacheBytes), help: help(.tokenCacheBytes)) var tokenCacheBytes: String?
-  @Option(name: flag(.coreDumps), help: help(.coreDumps)) var coreDumps: String?
-  @Option(name: flag(.logLevel), help: help(.logLevel)) var logLevel: String?
-  @Option(name: flag(.logFormat), help: help(.logFormat)) var logFormat: String?
-
+///
+/// ArgumentParser finds flags by reflection, and fills them in by decoding. Both are answered from the table here, so that a
+/// setting is a flag by standing in it.
+struct SettingsFlags: ParsableArguments, CustomReflectable {
   /// The flags that were given, by setting name.
-  var given: [String: String] {
-    var given: [String: String] = [:]
-    for name in SettingName.allCases {
-      given[name.rawValue] = text(of: name)
+  private(set) var given: [String: String] = [:]
+
+  init() {}
+
+  init(from decoder: any Decoder) throws {
+    let container = try decoder.container(keyedBy: SettingKey.self)
+    for row in SettingsTable.rows {
+      let option = try container.decode(Option<String?>.self, forKey: SettingKey(stringValue: row.name))
+      given[row.name] = option.wrappedValue
     }
-    return given
   }
 
-  private func text(of name: SettingName) -> String? {
-    switch name {
-    case .teamDomain: teamDomain
-    case .issuer: issuer
-    case .keysURL: keysURL
-    case .algorithms: algorithms
-    case .tokenTypes: tokenTypes
-    case .caFile: caFile
-    case .allowHTTPKeys: allowHTTPKeys
-    case .listen: listen
-    case .listenShared: listenShared
-    case .admin: admin
-    case .socketMode: socketMode
-    case .socketOwner: socketOwner
-    case .stateDir: stateDir
-    case .leeway: leeway
-    case .require: require
-    case .unavailableStatus: unavailableStatus
-    case .exposeReason: exposeReason
-    case .keysRefresh: keysRefresh
-    case .keysMaxAge: keysMaxAge
-    case .unknownKidWait: unknownKidWait
-    case .eventLoops: eventLoops
-    case .verifyWorkers: verifyWorkers
-    case .maxPartialBytes: maxPartialBytes
-    case .maxConnections: maxConnections
-    case .maxHeadBytes: maxHeadBytes
-    case .headerTimeout: headerTimeout
-    case .idleTimeout: idleTimeout
-    case .drainTimeout: drainTimeout
-    case .tokenCacheBytes: tokenCacheBytes
-    case .coreDumps: coreDumps
-    case .logLevel: logLevel
-    case .logFormat: logFormat
-    }
+  var customMirror: Mirror {
+    Mirror(self, children: SettingsTable.rows.map { (label: "_" + $0.name, value: settingOption($0)) })
   }
 
   /// Reads all settings from flags and environment; a mistake ends the command with its one line and 78. So does a
@@ -98,7 +39,7 @@ struct SettingsFlags: ParsableArguments {
         flags: flags, environment: environment, surroundings: processSurroundings())
       if let path = resolved.settings.caFile, let fault = TrustedCertificates.fault(inFile: path) {
         throw SettingsTable.mistake(
-          in: .caFile, allowed: "a file of PEM certificates, and system; \(fault)", flags: flags,
+          in: SettingsTable.all.caFile, allowed: "a file of PEM certificates, and system; \(fault)", flags: flags,
           environment: environment)
       }
       return resolved
@@ -108,19 +49,26 @@ struct SettingsFlags: ParsableArguments {
   }
 }
 
-/// `--team-domain`.
-func flag(_ name: SettingName) -> NameSpecification { .customLong(name.flagName) }
+/// A setting's name as a key of the decoder.
+private struct SettingKey: CodingKey {
+  let stringValue: String
+  var intValue: Int? { nil }
 
-/// The row's help with its variable, default and what is allowed.
-func help(_ name: SettingName) -> ArgumentHelp {
-  let row = SettingsTable.setting(name)
-  return ArgumentHelp(stringLiteral: row.fullHelp).named(row.placeholder)
+  init(stringValue: String) { self.stringValue = stringValue }
+  init?(intValue: Int) { return nil }
 }
 
-extension ArgumentHelp {
-  fileprivate func named(_ valueName: String) -> ArgumentHelp {
-    var help = self
-    help.valueName = valueName
-    return help
-  }
+/// A setting as a flag of its name, with its help.
+private func settingOption(_ row: any SettingDefinition) -> Option<String?> {
+  Option(name: settingFlag(row), help: settingHelp(row))
+}
+
+/// `--team-domain`.
+func settingFlag(_ row: any SettingDefinition) -> NameSpecification { .customLong(row.flagName) }
+
+/// The setting's help with its variable, default and what is allowed.
+func settingHelp(_ row: any SettingDefinition) -> ArgumentHelp {
+  var help = ArgumentHelp(stringLiteral: row.fullHelp)
+  help.valueName = row.placeholder
+  return help
 }

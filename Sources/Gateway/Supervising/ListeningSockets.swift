@@ -22,9 +22,9 @@ struct ListeningSockets {
   ///   - options: of the settings.
   ///   - inherited: replaces what the settings name: the socket called `admin` for `admin`, all others together for
   ///     `listen`.
-  ///   - log: told where another process listens already, and the settings allow that.
+  ///   - log: told where another process listens already, and the settings allow that; nil: nobody is.
   init(
-    _ settings: GatewaySettings, _ options: ListenOptions, inherited: [InheritedSocket], _ log: Log
+    _ settings: GatewaySettings, _ options: ListenOptions, inherited: [InheritedSocket], _ log: Log?
   ) throws(SystemError) {
     let all = settings.listen + (settings.admin.map { [$0] } ?? [])
 
@@ -59,12 +59,12 @@ struct ListeningSockets {
 
   /// Beside an old process a new one is an upgrade; beside any other, each gets some of the connections, at random.
   private static func report(
-    _ address: NetworkAddress, _ setting: SharedListening, _ log: Log
+    _ address: NetworkAddress, _ setting: SharedListening, _ log: Log?
   ) throws(SystemError) {
     switch setting {
     case .refuse: throw SystemError("listen \(address): another process listens there (listen_shared)", code: 0)
     case .warn:
-      log.warning(
+      log?.warning(
         "listen_shared", ("listen", .string(address.description)),
         ("note", "another process listens here too and takes a part of the connections: an upgrade, or a mistake"))
     }
@@ -98,7 +98,7 @@ extension ListenOptions {
 
   private static func unknown(_ what: String, _ name: String, _ owner: SocketOwner) -> SettingsError {
     SettingsError(
-      source: SettingName.socketOwner.rawValue, value: owner.description,
+      source: SettingsTable.all.socketOwner.name, value: owner.description,
       allowed: "a user and group of this system, by name or number; there is no \(what) \(name)")
   }
 

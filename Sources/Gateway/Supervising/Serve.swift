@@ -54,7 +54,6 @@ final class RunningGateway {
   private var loopsAccepting = 0
   private var isDraining = false
   private var isAccepting = false
-  private var isStartOver = false
   private var addresses: [ListenAddress] = []
   private var whenReady: (([ListenAddress]) -> Void)?
   private var memoryTimer: LoopTimer?
@@ -140,7 +139,8 @@ final class RunningGateway {
     log.info(
       "started", ("version", .string(programVersion)),
       ("listen", .string(addresses.map(\.description).joined(separator: ","))),
-      ("issuer", .string(settings.text(of: .issuer))), ("keys_url", .string(settings.text(of: .keysURL))),
+      ("issuer", .string(settings.text(of: SettingsTable.all.issuerNames))),
+      ("keys_url", .string(settings.text(of: SettingsTable.all.keysLocations))),
       ("event_loops", .int(settings.eventLoops)), ("verify_workers", .int(settings.verifyWorkers)))
     publish(keys)
     keys.start()
@@ -157,10 +157,6 @@ final class RunningGateway {
     parts.pool.use(sets)
     for mailbox in mailboxes { mailbox.post(.keys(sets)) }
     tellReadiness()
-    if keys.haveFetched, !isStartOver {
-      isStartOver = true
-      ProgramPages.giveBack()
-    }
     // Not before: beside an old process that has keys, a new one without would turn good requests away.
     if keys.haveTried, !isAccepting {
       isAccepting = true

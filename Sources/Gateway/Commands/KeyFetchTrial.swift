@@ -7,7 +7,7 @@ import POSIX
 import Settings
 import Verification
 
-enum Check {
+enum KeyFetchTrial {
   /// Returns the exit code: 0 if every issuer has a usable key, else 1.
   static func keys(_ settings: GatewaySettings) -> Int32 {
     settings.issuers.map { keys(of: $0, caFile: settings.caFile) }.max() ?? 1
