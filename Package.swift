@@ -23,6 +23,7 @@ let package = Package(
   targets: [
     .systemLibrary(name: "CEvent", pkgConfig: "libevent_openssl", providers: [.apt(["libevent-dev"])]),
     .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
+    .systemLibrary(name: "CNGHTTP2", pkgConfig: "libnghttp2", providers: [.apt(["libnghttp2-dev"])]),
 
     .target(name: "Locking", swiftSettings: strict),
     .target(name: "HTTPSyntax", swiftSettings: strict),
@@ -33,6 +34,8 @@ let package = Package(
     .target(
       name: "EventHTTP", dependencies: ["CEvent", "COpenSSL", "HTTPSyntax", "Locking"], cSettings: [gnuSource],
       swiftSettings: strict),
+    .target(
+      name: "HTTP2", dependencies: ["CNGHTTP2", "HTTPSyntax"], cSettings: [gnuSource], swiftSettings: strict),
     .target(
       name: "VerificationPool", dependencies: ["Verification", "Locking"], cSettings: [gnuSource], swiftSettings: strict
     ),
@@ -61,6 +64,9 @@ let package = Package(
     .testTarget(name: "SettingsTests", dependencies: ["Settings"], swiftSettings: strict),
     .testTarget(
       name: "EventHTTPTests", dependencies: ["EventHTTP", "CEvent"], cSettings: [gnuSource], swiftSettings: strict),
+    .testTarget(
+      name: "HTTP2Tests", dependencies: ["HTTP2", "HTTPSyntax", "CNGHTTP2"], cSettings: [gnuSource],
+      swiftSettings: strict),
     .testTarget(
       name: "VerificationPoolTests", dependencies: ["VerificationPool", "Verification", "Token", "Issuer"],
       cSettings: [gnuSource], swiftSettings: strict),
