@@ -36,6 +36,7 @@ let package = Package(
       swiftSettings: strict),
     .target(
       name: "HTTP2", dependencies: ["CNGHTTP2", "HTTPSyntax"], cSettings: [gnuSource], swiftSettings: strict),
+    .target(name: "TLS", dependencies: ["COpenSSL"], cSettings: [gnuSource], swiftSettings: strict),
     .target(
       name: "VerificationPool", dependencies: ["Verification", "Locking"], cSettings: [gnuSource], swiftSettings: strict
     ),
@@ -67,6 +68,7 @@ let package = Package(
     .testTarget(
       name: "HTTP2Tests", dependencies: ["HTTP2", "HTTPSyntax", "CNGHTTP2"], cSettings: [gnuSource],
       swiftSettings: strict),
+    .testTarget(name: "TLSTests", dependencies: ["TLS", "COpenSSL"], cSettings: [gnuSource], swiftSettings: strict),
     .testTarget(
       name: "VerificationPoolTests", dependencies: ["VerificationPool", "Verification", "Token", "Issuer"],
       cSettings: [gnuSource], swiftSettings: strict),
