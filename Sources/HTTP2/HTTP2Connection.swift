@@ -59,6 +59,7 @@ public final class HTTP2Connection {
   private let limits: HTTP2Limits
 
   private var walker = FrameWalker()
+  /// The limits' buckets, as full as they are now.
   private var buckets: HTTP2Limits
   private var bodies = IncomingBodies()
   private var replies = OutgoingBodies()
@@ -72,6 +73,7 @@ public final class HTTP2Connection {
   private var arrived: (stream: Int32, endsStream: Bool)?
   private var resetsWhenSent: Set<Int32> = []
   private var now: UInt64 = 0
+  private var isDraining = false
 
   /// Requests on hold: their verification has not ended. It may be more than there are open streams.
   public private(set) var waiting = 0
@@ -117,8 +119,9 @@ public final class HTTP2Connection {
         if arrived == nil { isInsideSection = false }
       }
       if completed?.kind == .headers {
-        // One for a stream that is gone: decoded, and told to nobody.
-        if !openedSection { takeControlFrame() }
+        // One for a stream that is gone: decoded, and told to nobody. Behind our last GOAWAY that is no abuse: the client
+        // could not know.
+        if !openedSection, !isDraining { takeControlFrame() }
         openedSection = false
       }
       if failure == nil, let event = takeHead(&head) { return event }
@@ -287,6 +290,7 @@ public final class HTTP2Connection {
   /// The second step, after a grace: a GOAWAY with the last stream that was looked at. Streams on hold are still answered;
   /// then `isOver`.
   public func drain(into wire: inout [UInt8]) {
+    isDraining = true
     session.shutDown()
     _ = flush(into: &wire)
   }
