@@ -6,48 +6,6 @@
 
 import HTTPSyntax
 
-/// What `HTTP2Connection.receive` has come to.
-public enum HTTP2Event: Equatable, Sendable {
-  /// All bytes are consumed. Send what is on the wire's buffer, and read on unless `isOver`.
-  case needsMore
-  /// A request's head is complete and good: it is in the `RequestHead` given, over `HTTP2Scratch.headBytes`. Answer it with
-  /// `respond`, or let it wait with `hold`, before the next call.
-  case head(stream: Int32)
-  /// A request that is no HTTP that we accept: answer it with `respond(…, refusal:)`. Other streams go on.
-  case refused(stream: Int32, Refusal)
-  /// The connection ends: send what is on the wire's buffer and close. `failure` and `goAwayCode` say why.
-  case over
-}
-
-/// What the connections of one loop share. Its memory is used anew for each head and reply.
-@safe public final class HTTP2Scratch {
-  /// Owned. Behind a pointer, because a class's property checks each access at run time, three times a field.
-  private let storage: UnsafeMutablePointer<DecodedFields>
-  let reply = ReplyFields()
-
-  /// For one loop; about 10 KiB.
-  public init() {
-    unsafe storage = .allocate(capacity: 1)
-    unsafe storage.initialize(to: DecodedFields())
-  }
-
-  deinit {
-    unsafe storage.deinitialize(count: 1)
-    unsafe storage.deallocate()
-  }
-
-  /// Safe: no access to it spans a call that could come back here. The engine's callbacks run one by one, and what they
-  /// call is DecodedFields alone.
-  var fields: DecodedFields {
-    _read { yield unsafe storage.pointee }
-    _modify { yield &(unsafe storage.pointee) }
-  }
-
-  /// The head that `HTTP2Event.head` has told of, as `DecodedFields` has written it: the bytes that the ranges of its
-  /// `RequestHead` name. Good until the next call of `receive` for any connection of the loop.
-  public var headBytes: [UInt8] { fields.bytes }
-}
-
 /// A server's side of one HTTP/2 connection (RFC 9113), by nghttp2 behind `Session`.
 ///
 /// All calls on the thread of its loop. Times are nanoseconds of a clock that never goes back. What is to be sent is
