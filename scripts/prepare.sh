@@ -49,11 +49,33 @@ need_packages() {
     as_root env DEBIAN_FRONTEND=noninteractive DEBCONF_NOWARNINGS=yes apt-get install -y -q --no-install-recommends "${missing[@]}" >/dev/null
 }
 
+# Upgrades an installed package that is older than wanted.
+need_version() { # PACKAGE VERSION PACKAGES_TO_UPGRADE...
+  local package=$1 wanted=$2 have
+  shift 2
+  have=$(dpkg-query -W -f '${Version}\n' "$package" | head -1)
+  if dpkg --compare-versions "$have" ge "$wanted"; then return 0; fi
+  say "upgrading with apt: $* ($have is older than $wanted)"
+  update_package_lists &&
+    as_root env DEBIAN_FRONTEND=noninteractive DEBCONF_NOWARNINGS=yes apt-get install -y -q --no-install-recommends "$@" >/dev/null
+  have=$(dpkg-query -W -f '${Version}\n' "$package" | head -1)
+  dpkg --compare-versions "$have" ge "$wanted" || {
+    echo "$package $have is older than $wanted, and apt has no newer one" >&2
+    return 1
+  }
+}
+
+# Brings the limits of resets and CONTINUATION frames, and mends an abort (CVE-2026-27135).
+nghttp2_wanted=1.52.0-1+deb12u3
+
 # What the build links against.
 need_libraries() {
-  if command -v dpkg-query >/dev/null; then need_packages libevent-dev libssl-dev pkg-config; else
-    pkg-config --exists 'libevent_openssl >= 2.1.12' 'openssl >= 3' || {
-      echo "missing: libevent 2.1.12 and OpenSSL 3 with their headers" >&2
+  if command -v dpkg-query >/dev/null; then
+    need_packages libevent-dev libnghttp2-dev libssl-dev pkg-config
+    need_version libnghttp2-14 "$nghttp2_wanted" libnghttp2-14 libnghttp2-dev
+  else
+    pkg-config --exists 'libevent_openssl >= 2.1.12' 'libnghttp2 >= 1.52' 'openssl >= 3' || {
+      echo "missing: libevent 2.1.12, nghttp2 1.52 and OpenSSL 3 with their headers" >&2
       return 1
     }
   fi

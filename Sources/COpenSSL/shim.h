@@ -91,3 +91,52 @@ static inline void copenssl_ctx_refuse_renegotiation(SSL_CTX *context) {
 static inline int copenssl_system_error(unsigned long code) {
   return ERR_SYSTEM_ERROR(code) ? ERR_GET_REASON(code) : 0;
 }
+
+// Macros over SSL_CTX_ctrl, for a server (Sources/TLS).
+static inline void copenssl_ctx_forget_sessions(SSL_CTX *context) {
+  SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
+}
+static inline void copenssl_ctx_set_modes(SSL_CTX *context) {
+  SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
+}
+// SSL_OP_BIT is a macro of casts, so the options are no constants to Swift.
+static inline void copenssl_ctx_refuse_resumption(SSL_CTX *context) {
+  SSL_CTX_set_options(context, SSL_OP_NO_TICKET | SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
+                                   SSL_OP_CIPHER_SERVER_PREFERENCE);
+}
+
+// Type-safe stacks are macros.
+static inline int copenssl_general_names_count(const GENERAL_NAMES *names) {
+  return sk_GENERAL_NAME_num(names);
+}
+static inline const GENERAL_NAME *copenssl_general_name(const GENERAL_NAMES *names, int index) {
+  return sk_GENERAL_NAME_value(names, index);
+}
+// GENERAL_NAME holds a union by type: a dNSName or URI as its IA5String, else NULL.
+static inline const ASN1_IA5STRING *copenssl_general_name_text(const GENERAL_NAME *name, int type) {
+  return name->type == type && (type == GEN_DNS || type == GEN_URI) ? name->d.ia5 : NULL;
+}
+static inline void copenssl_general_names_free(GENERAL_NAMES *names) {
+  GENERAL_NAMES_free(names);
+}
+// X509V3_set_ctx_nodb is a macro; the value is a text of ours.
+static inline X509_EXTENSION *copenssl_extension(int nid, X509 *issuer, X509 *subject, const char *value) {
+  X509V3_CTX context;
+  X509V3_set_ctx_nodb(&context);
+  X509V3_set_ctx(&context, issuer, subject, NULL, NULL, 0);
+  return X509V3_EXT_conf_nid(NULL, &context, nid, value);
+}
+static inline int copenssl_ctx_add_chain(SSL_CTX *context, X509 *certificate) {
+  return (int)SSL_CTX_add1_chain_cert(context, certificate);
+}
+
+// ERR_GET_LIB and ERR_GET_REASON are functions in a header; the reasons are macros.
+static inline int copenssl_is_end_of_pem(unsigned long code) {
+  return ERR_GET_LIB(code) == ERR_LIB_PEM && ERR_GET_REASON(code) == PEM_R_NO_START_LINE;
+}
+static inline int copenssl_is_unexpected_end(unsigned long code) {
+  return ERR_GET_LIB(code) == ERR_LIB_SSL && ERR_GET_REASON(code) == SSL_R_UNEXPECTED_EOF_WHILE_READING;
+}
+static inline int copenssl_ctx_limit_version(SSL_CTX *context, int lowest, int highest) {
+  return SSL_CTX_set_min_proto_version(context, lowest) && SSL_CTX_set_max_proto_version(context, highest);
+}

@@ -134,6 +134,25 @@ func skipNameBytes(_ bytes: Span<UInt8>, from start: Int, to end: Int) -> Int {
   return i
 }
 
+/// Whether one of `bytes` is an upper-case letter.
+@inline(__always)
+func hasUpperCase(_ bytes: Span<UInt8>) -> Bool {
+  var i = 0
+  while bytes.count - i >= 8 {
+    let eight = word(of: bytes, at: i)
+    // As in `nameStops`: seven bits and a number below 0x80 never carry into the next byte.
+    let seven = eight & ~high
+    let letter = (seven &+ low &* (0x80 - 0x41)) & ~(seven &+ low &* (0x80 - 0x5B))
+    if letter & ~eight & high != 0 { return true }
+    i += 8
+  }
+  while i < bytes.count {
+    if bytes[i] &- 0x41 < 26 { return true }
+    i += 1
+  }
+  return false
+}
+
 /// Flags where a byte of `word` is no target byte.
 @inline(__always)
 func targetStops(in word: UInt64) -> UInt64 {
