@@ -23,6 +23,7 @@ let package = Package(
   targets: [
     .systemLibrary(name: "CEvent", pkgConfig: "libevent_openssl", providers: [.apt(["libevent-dev"])]),
     .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
+    .systemLibrary(name: "CYAML", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
 
     .target(name: "Locking", swiftSettings: strict),
     .target(name: "HTTPSyntax", swiftSettings: strict),
@@ -37,6 +38,8 @@ let package = Package(
       name: "VerificationPool", dependencies: ["Verification", "Locking"], cSettings: [gnuSource], swiftSettings: strict
     ),
     .target(name: "Settings", swiftSettings: strict),
+    .target(name: "Policy", swiftSettings: strict),
+    .target(name: "SettingsFile", dependencies: ["Policy", "CYAML"], cSettings: [gnuSource], swiftSettings: strict),
     .target(name: "Telemetry", dependencies: ["Locking"], cSettings: [gnuSource], swiftSettings: strict),
     .executableTarget(
       name: "Gateway",
@@ -57,6 +60,10 @@ let package = Package(
     .testTarget(name: "TokenTests", dependencies: ["Token"], swiftSettings: strict),
     .testTarget(
       name: "VerificationTests", dependencies: ["Verification", "Token", "Issuer"], cSettings: [gnuSource],
+      swiftSettings: strict),
+    .testTarget(name: "PolicyTests", dependencies: ["Policy"], swiftSettings: strict),
+    .testTarget(
+      name: "SettingsFileTests", dependencies: ["SettingsFile", "Policy"], cSettings: [gnuSource],
       swiftSettings: strict),
     .testTarget(name: "SettingsTests", dependencies: ["Settings"], swiftSettings: strict),
     .testTarget(

@@ -51,9 +51,9 @@ need_packages() {
 
 # What the build links against.
 need_libraries() {
-  if command -v dpkg-query >/dev/null; then need_packages libevent-dev libssl-dev pkg-config; else
-    pkg-config --exists 'libevent_openssl >= 2.1.12' 'openssl >= 3' || {
-      echo "missing: libevent 2.1.12 and OpenSSL 3 with their headers" >&2
+  if command -v dpkg-query >/dev/null; then need_packages libevent-dev libssl-dev libyaml-dev pkg-config; else
+    pkg-config --exists 'libevent_openssl >= 2.1.12' 'openssl >= 3' 'yaml-0.1 >= 0.2.5' || {
+      echo "missing: libevent 2.1.12, OpenSSL 3 and libyaml 0.2.5 with their headers" >&2
       return 1
     }
   fi
