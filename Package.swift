@@ -55,6 +55,9 @@ let package = Package(
     .executableTarget(
       name: "RoomJudge", dependencies: ["Token", "Verification"], path: "Tests/RoomJudge", cSettings: [gnuSource],
       swiftSettings: strict),
+    .executableTarget(
+      name: "PolicyJudge", dependencies: ["Policy", "SettingsFile"], path: "Tests/PolicyJudge", cSettings: [gnuSource],
+      swiftSettings: strict),
 
     .testTarget(name: "HTTPSyntaxTests", dependencies: ["HTTPSyntax"], swiftSettings: strict),
     .testTarget(name: "TokenTests", dependencies: ["Token"], swiftSettings: strict),

@@ -64,7 +64,8 @@ public struct SelectorDefinition: Sendable {
   public let values: [String]
   public let position: SourcePosition
 
-  public init(_ kind: SelectorKind, claimPath: String = "", values: [String] = [], at position: SourcePosition = .start) {
+  public init(_ kind: SelectorKind, claimPath: String = "", values: [String] = [], at position: SourcePosition = .start)
+  {
     self.kind = kind
     self.claimPath = claimPath
     self.values = values

@@ -58,12 +58,15 @@ struct PolicyCompiler {
     for application in definitions.applications {
       applications.append(try self.application(application, at: applications.count))
     }
+    var groupNames: [TextRef] = []
+    for group in definitions.groups { groupNames.append(texts.add(group.name.utf8)) }
     let segments = self.segments(applications)
     var trusted: [Network] = []
     for text in definitions.trustedProxies { trusted.append(try network(text, "trusted_proxies", .start)) }
     return PolicySet(
       texts: texts, applications: applications, policies: policies, selectors: selectors, groups: groups,
-      groupIndexes: groupIndexes, pathPatterns: pathPatterns, networks: networks, headers: headers,
+      groupNames: groupNames, groupIndexes: groupIndexes, pathPatterns: pathPatterns, networks: networks,
+      headers: headers,
       segments: segments.entries, segmentSlots: segments.slots, trustedProxies: trusted,
       claimPlan: ClaimPlan(claimPaths))
   }

@@ -87,6 +87,7 @@ public final class PolicySet: Sendable {
   let policies: [Policy]
   let selectors: [Selector]
   let groups: [Who]
+  let groupNames: [TextRef]
   let groupIndexes: [UInt32]
   let pathPatterns: [PathPattern]
   let networks: [Network]
@@ -108,7 +109,7 @@ public final class PolicySet: Sendable {
 
   init(
     texts: TextTable, applications: [Application], policies: [Policy], selectors: [Selector], groups: [Who],
-    groupIndexes: [UInt32], pathPatterns: [PathPattern], networks: [Network], headers: [Header],
+    groupNames: [TextRef], groupIndexes: [UInt32], pathPatterns: [PathPattern], networks: [Network], headers: [Header],
     segments: [Segment], segmentSlots: [UInt32], trustedProxies: [Network], claimPlan: ClaimPlan
   ) {
     self.texts = texts
@@ -116,6 +117,7 @@ public final class PolicySet: Sendable {
     self.policies = policies
     self.selectors = selectors
     self.groups = groups
+    self.groupNames = groupNames
     self.groupIndexes = groupIndexes
     self.pathPatterns = pathPatterns
     self.networks = networks

@@ -70,7 +70,7 @@ struct YAMLSyntaxError: Error {
   /// The next event.
   func next() throws(YAMLSyntaxError) -> YAMLStep {
     var event = unsafe yaml_event_t()
-    guard unsafe yaml_parser_parse(parser, &event) == 1 else { throw unsafe syntaxError() }
+    guard unsafe yaml_parser_parse(parser, &event) == 1 else { throw syntaxError() }
     defer { unsafe yaml_event_delete(&event) }
     let mark = unsafe event.start_mark
     var hasAnchor = false
