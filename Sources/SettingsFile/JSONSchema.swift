@@ -13,28 +13,28 @@ enum JSONSchema {
   }
 
   private static func body(_ shape: Shape, _ writer: inout JSONWriter) {
-    switch shape {
+    switch shape.kind {
     case .anything: break
-    case .text(let rule): text(rule, &writer)
-    case .either(let rule, let other):
+    case .text: if let rule = shape.rule { text(rule, &writer) }
+    case .either:
       writer.name("anyOf")
-      writer.array {
-        $0.object { text(rule, &$0) }
-        $0.object { body(other, &$0) }
+      writer.array { writer in
+        if let rule = shape.rule { writer.object { text(rule, &$0) } }
+        for other in shape.inner { writer.object { body(other, &$0) } }
       }
-    case .list(let element):
+    case .list:
       writer.member("type", "array")
       writer.member("minItems", 1)
       writer.name("items")
-      writer.object { body(element, &$0) }
-    case .map(let names, let values):
+      writer.object { writer in for element in shape.inner { body(element, &writer) } }
+    case .map:
       writer.member("type", "object")
       writer.member("minProperties", 1)
       writer.name("propertyNames")
-      writer.object { text(names, &$0, isName: true) }
+      writer.object { writer in if let rule = shape.rule { text(rule, &writer, isName: true) } }
       writer.name("additionalProperties")
-      writer.object { body(values, &$0) }
-    case .record(let record): self.record(record, &writer)
+      writer.object { writer in for values in shape.inner { body(values, &writer) } }
+    case .record: if let record = shape.record { self.record(record, &writer) }
     }
   }
 

@@ -22,18 +22,29 @@ struct TextRule: Sendable {
   }
 }
 
-/// What a node may be.
-indirect enum Shape: Sendable {
-  case text(TextRule)
+/// What a node may be. No enum with payloads: the leak checker of the fuzz target cannot see through their pointers.
+struct Shape: Sendable {
+  enum Kind: Sendable {
+    case text, list, map, record, either, anything
+  }
+
+  let kind: Kind
+  /// Of a text, of a map's names, and of the scalar in `either`.
+  var rule: TextRule?
+  /// Of a list's elements, of a map's values, and of what is no scalar in `either`: one.
+  var inner: [Shape] = []
+  var record: RecordShape?
+
+  static func text(_ rule: TextRule) -> Shape { Shape(kind: .text, rule: rule) }
   /// One or more.
-  case list(Shape)
+  static func list(_ element: Shape) -> Shape { Shape(kind: .list, inner: [element]) }
   /// One or more members of any allowed name.
-  case map(keys: TextRule, values: Shape)
-  case record(RecordShape)
-  /// A scalar of the first shape, or something else of the second.
-  case either(TextRule, Shape)
+  static func map(keys: TextRule, values: Shape) -> Shape { Shape(kind: .map, rule: keys, inner: [values]) }
+  static func record(_ record: RecordShape) -> Shape { Shape(kind: .record, record: record) }
+  /// A scalar of the rule, or something else of the shape.
+  static func either(_ rule: TextRule, _ other: Shape) -> Shape { Shape(kind: .either, rule: rule, inner: [other]) }
   /// Any node.
-  case anything
+  static let anything = Shape(kind: .anything)
 }
 
 /// A map whose names are known.

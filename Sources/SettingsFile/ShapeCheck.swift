@@ -8,25 +8,29 @@ struct ShapeCheck {
   /// Checks a node that stands under `key` (nil for a whole file).
   mutating func check(_ node: DocumentNode, _ shape: Shape, key: String?) {
     if case .refused = node.content { return }
-    switch shape {
+    switch shape.kind {
     case .anything: break
-    case .text(let rule): checkText(node, rule, key)
-    case .either(let rule, let other):
-      if case .scalar = node.content { checkText(node, rule, key) } else { check(node, other, key: key) }
-    case .list(let element):
+    case .text: if let rule = shape.rule { checkText(node, rule, key) }
+    case .either:
+      if case .scalar = node.content {
+        if let rule = shape.rule { checkText(node, rule, key) }
+      } else {
+        for other in shape.inner { check(node, other, key: key) }
+      }
+    case .list:
       guard case .list(let elements) = node.content else { return refuse(node, key, "a list: [one, two]") }
       if elements.isEmpty { refuse(node, key, "a list with at least one element, or no \(key ?? "list") at all") }
-      for node in elements { check(node, element, key: key) }
-    case .map(let names, let values):
+      for element in shape.inner { for node in elements { check(node, element, key: key) } }
+    case .map:
       guard case .map(let members) = node.content else { return refuse(node, key, "a map: NAME: value") }
       if members.isEmpty { refuse(node, key, "a map with at least one member, or no \(key ?? "map") at all") }
       for member in members {
-        if !names.accepts(member.key) {
+        if let names = shape.rule, !names.accepts(member.key) {
           refuse(member.keyPosition, key, member.key, names.allowed)
         }
-        check(member.value, values, key: member.key)
+        for values in shape.inner { check(member.value, values, key: member.key) }
       }
-    case .record(let record): checkRecord(node, record, key)
+    case .record: if let record = shape.record { checkRecord(node, record, key) }
     }
   }
 

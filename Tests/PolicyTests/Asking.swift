@@ -37,18 +37,23 @@ struct Question {
 }
 
 /// `allow - engineers`, or `token` where one is needed.
-func ask(_ definitions: PolicyDefinitions, as identity: CaseIdentity?, _ question: Question = Question()) throws -> String {
+func ask(_ definitions: PolicyDefinitions, as identity: CaseIdentity?, _ question: Question = Question()) throws
+  -> String
+{
   let set = try definitions.compile()
   var source: [UInt8] = []
   let request = question.request(&source, trusted: set.trustedProxies)
   func words(_ decision: Decision) -> String {
     "\(decision.verdict.name) \(decision.reason.name) \(decision.policy.map { set.policyName($0) } ?? "-")"
   }
-  if let decision = set.decisionWithoutToken(application: 0, request: request, in: source.span) { return words(decision) }
+  if let decision = set.decisionWithoutToken(application: 0, request: request, in: source.span) {
+    return words(decision)
+  }
   guard let identity else { return "token" }
   var writer = IdentityRecordWriter()
   identity.write(
-    to: &writer, plan: set.claimPlan, issuer: question.issuer, issuedAt: question.issuedAt, tokenDigest: question.digest)
+    to: &writer, plan: set.claimPlan, issuer: question.issuer, issuedAt: question.issuedAt, tokenDigest: question.digest
+  )
   let record = writer.bytes
   return words(
     set.decision(

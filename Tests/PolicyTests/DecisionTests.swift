@@ -23,7 +23,9 @@ private let share = MatchDefinition(paths: ["/share/**"])
   // The address is missing: the deny may hold.
   #expect(try ask(definitions, as: nil, Question(target: "/share/x")) == "token")
   #expect(try ask(definitions, as: lea, Question(target: "/share/x")) == "allow bypass public")
-  #expect(try ask(definitions, as: CaseIdentity(email: "bad@acme.com"), Question(target: "/share/x")) == "deny not_allowed bad")
+  #expect(
+    try ask(definitions, as: CaseIdentity(email: "bad@acme.com"), Question(target: "/share/x"))
+      == "deny not_allowed bad")
   #expect(try ask(definitions, as: nil, Question(target: "/share/x", client: "11.0.0.1")) == "allow bypass public")
 }
 
@@ -111,7 +113,10 @@ private let share = MatchDefinition(paths: ["/share/**"])
       ApplicationDefinition(name: "two", issuer: 1, audiences: ["y", "shared"]),
     ])
   let set = try definitions.compile()
-  func place(_ name: String) -> Int? { set.application(named: Array(name.utf8).span) }
+  func place(_ name: String) -> Int? {
+    let segment = Array(name.utf8)
+    return set.application(named: segment.span)
+  }
   #expect([place("one"), place("x"), place("two"), place("y")] == [0, 0, 1, 1])
   #expect([place("shared"), place("z"), place(""), place("onex")] == [nil, nil, nil, nil])
 }
@@ -120,16 +125,21 @@ private let share = MatchDefinition(paths: ["/share/**"])
   let many = (0..<1000).map { number in
     ApplicationDefinition(
       name: "app-\(number)", audiences: ["aud\(number)"],
-      policies: [policy("p", .allow, [SelectorDefinition(.emails, values: (0..<50).map { "u\($0)@\(number).example" })])])
+      policies: [
+        policy("p", .allow, [SelectorDefinition(.emails, values: (0..<50).map { "u\($0)@\(number).example" })])
+      ])
   }
   let set = try PolicyDefinitions(applications: many).compile()
   for number in [0, 499, 999] {
-    #expect(set.application(named: Array("aud\(number)".utf8).span) == number)
+    let segment = Array("aud\(number)".utf8)
+    let place = set.application(named: segment.span)
+    #expect(place == number)
     var writer = IdentityRecordWriter()
     for (email, isIn) in [("U49@\(number).example", true), ("u50@\(number).example", false)] {
       CaseIdentity(email: email).write(to: &writer, plan: set.claimPlan)
       let record = writer.bytes
-      #expect(set.holds(set.selectors[number], record.span) == Ternary(isIn))
+      let result = set.holds(set.selectors[number], record.span)
+      #expect(result == Ternary(isIn))
     }
   }
 }

@@ -36,7 +36,8 @@ private let combinations = Ternary.allCases.flatMap { include in
   Ternary.allCases.flatMap { require in Ternary.allCases.map { [include, require, $0] } }
 }
 
-@Test(arguments: combinations) func `missing data opens nothing, and counts towards a deny`(_ values: [Ternary]) throws {
+@Test(arguments: combinations) func `missing data opens nothing, and counts towards a deny`(_ values: [Ternary]) throws
+{
   let who = identity(values[0], values[1], values[2])
   let admits = values == [.yes, .yes, .no]
   let allowing = wiki([policy("one", .allow, [claim("i")], require: [claim("r")], exclude: [claim("e")])])
@@ -48,7 +49,9 @@ private let combinations = Ternary.allCases.flatMap { include in
   #expect(try ask(denying, as: who) == (denies ? "deny not_allowed one" : "allow - all"))
 }
 
-@Test(arguments: combinations) func `a group stays three-valued, and the policy reads the result`(_ values: [Ternary]) throws {
+@Test(arguments: combinations) func `a group stays three-valued, and the policy reads the result`(_ values: [Ternary])
+  throws
+{
   let who = identity(values[0], values[1], values[2])
   let group = GroupDefinition(
     name: "g", who: SelectorsDefinition(include: [claim("i")], require: [claim("r")], exclude: [claim("e")]))
@@ -132,5 +135,6 @@ private let rows: [Row] = [
   var writer = IdentityRecordWriter()
   row.who.write(to: &writer, plan: set.claimPlan)
   let record = writer.bytes
-  #expect(set.holds(set.selectors[0], record.span) == row.result, "\(row.title)")
+  let result = set.holds(set.selectors[0], record.span)
+  #expect(result == row.result, "\(row.title)")
 }
