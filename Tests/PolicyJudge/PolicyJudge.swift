@@ -13,6 +13,8 @@
 //                               through Cloudflare) and p (has the fields of a preflight), or `-`; IDENTITY: a YAML map
 //                               as in policy tests in hex, `-` for no token
 //     → verdict reason policy noted headers, all but the first two in hex
+//   spin COUNT                  the last question with a token again, COUNT times, with its headers: nanoseconds and
+//                               allocations each (`-` without bench/count_allocations.c preloaded)
 //   run HEX                     a policy test file for it: passed failed, TAP in hex, uncovered lines in hex
 
 import Glibc
@@ -41,6 +43,7 @@ final class Bench {
   private var revocations = RevocationTable.empty
   private var writer = IdentityRecordWriter()
   private var identities: [String: CaseIdentity] = [:]
+  private var last: (application: Int, facts: RequestFacts, source: [UInt8], record: [UInt8])?
 
   func answer(_ words: [String]) -> String {
     switch (words.first, words.count) {
@@ -66,6 +69,7 @@ final class Bench {
       revocations = RevocationTable(list)
       return "good"
     case ("ask", 12): return ask(Array(words.dropFirst()))
+    case ("spin", 2): return spin(Int(words[1]) ?? 1)
     case ("run", 2): return run(bytes(words[1]))
     default: return "misuse"
     }
@@ -100,6 +104,7 @@ final class Bench {
       to: &writer, plan: set.claimPlan, issuer: Int(words[8]) ?? 0, issuedAt: Double(words[7]) ?? 0,
       tokenDigest: digest)
     let record = writer.bytes
+    last = (application, facts, source, record)
     let decision = set.decision(
       application: application, request: request, in: source.span, identity: record.span,
       revocations: revocations, now: Double(words[6]) ?? 0)
@@ -115,6 +120,41 @@ final class Bench {
     let noted = (0..<decision.noted.keptCount).map { set.policyName(decision.noted[$0]) }.joined(separator: "\n")
     let policy = decision.policy.map { set.policyName($0) } ?? ""
     return "\(decision.verdict.name) \(decision.reason.name) \(hex(policy)) \(hex(noted)) \(hex(headers))"
+  }
+
+  private func spin(_ count: Int) -> String {
+    guard let set, let last else { return "misuse" }
+    var headers: [UInt8] = []
+    headers.reserveCapacity(16_384)
+    var allowed = 0
+    func once() {
+      headers.removeAll(keepingCapacity: true)
+      let request = OriginalRequest(last.facts, in: last.source.span, trusted: set.trustedProxies)
+      if set.decisionWithoutToken(application: last.application, request: request, in: last.source.span) != nil {
+        return
+      }
+      let decision = set.decision(
+        application: last.application, request: request, in: last.source.span, identity: last.record.span,
+        revocations: revocations, now: 0)
+      guard decision.verdict == .allow else { return }
+      if set.appendHeaders(of: last.application, identity: last.record.span, to: &headers) { allowed += 1 }
+    }
+    once()
+    let counter = Self.allocationCounter()
+    let before = counter?() ?? 0
+    let started = ContinuousClock.now
+    for _ in 0..<count { once() }
+    let elapsed = started.duration(to: .now)
+    let allocations = (counter?() ?? 0) - before
+    let nanoseconds =
+      Int(elapsed.components.seconds) * 1_000_000_000 + Int(elapsed.components.attoseconds / 1_000_000_000)
+    return "\(nanoseconds / count) \(counter == nil ? "-" : String(allocations)) \(allowed)"
+  }
+
+  private static func allocationCounter() -> (@convention(c) () -> UInt)? {
+    guard let symbol = unsafe dlsym(nil, "bench_allocation_count") else { return nil }
+    // The shim's function has this type.
+    return unsafe unsafeBitCast(symbol, to: (@convention(c) () -> UInt).self)
   }
 
   /// Identities are read as policy tests are; the same one again is remembered.
