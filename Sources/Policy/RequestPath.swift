@@ -135,10 +135,16 @@ public struct PathPattern: Sendable, BitwiseCopyable {
 
   /// Whether a clean path fits.
   func matches(_ texts: borrowing TextTable, _ source: Span<UInt8>, _ path: Range<Int>, hasEscapes: Bool) -> Bool {
-    if !hasEscapes, kind == .literal { return texts.equals(text, source, path) }
     var at = path.lowerBound
-    for index in 0..<Int(text.count) {
-      guard let byte = Self.decoded(source, &at, path.upperBound), byte == texts.byte(text, index) else { return false }
+    if hasEscapes {
+      for index in 0..<Int(text.count) {
+        guard let byte = Self.decoded(source, &at, path.upperBound), byte == texts.byte(text, index) else {
+          return false
+        }
+      }
+    } else {
+      at += Int(text.count)
+      guard at <= path.upperBound, texts.equals(text, source, path.lowerBound..<at) else { return false }
     }
     switch kind {
     case .literal: return at == path.upperBound

@@ -94,10 +94,13 @@ struct TextTable: Sendable {
   @inline(__always)
   func equals(_ ref: TextRef, _ source: Span<UInt8>, _ range: Range<Int>, ignoringCase: Bool = false) -> Bool {
     guard Int(ref.count) == range.count else { return false }
-    let start = Int(ref.start)
-    for index in 0..<range.count {
-      let byte = source[range.lowerBound + index]
-      if bytes[start + index] != (ignoringCase ? lowercased(byte) : byte) { return false }
+    // Two runs of one length: the loop needs no other check of bounds.
+    let text = bytes.span.extracting(ref.range)
+    let other = source.extracting(range)
+    if ignoringCase {
+      for index in text.indices where text[index] != lowercased(other[index]) { return false }
+    } else {
+      for index in text.indices where text[index] != other[index] { return false }
     }
     return true
   }
