@@ -91,9 +91,16 @@ private struct DocumentBuilder {
     let position: SourcePosition
     var elements: [DocumentNode] = []
     var members: [DocumentMember] = []
-    /// Names so far: a map of 100,000 keys must not cost their square.
+    /// Names so far, once there are many: a map of 100,000 keys must not cost their square.
     var keys: Set<String> = []
     var key: (text: String, position: SourcePosition)?
+
+    /// Whether no member has this key yet.
+    mutating func isNew(_ key: String) -> Bool {
+      if members.count < 16 { return !members.contains { $0.key == key } }
+      if keys.isEmpty { keys = Set(members.map(\.key)) }
+      return keys.insert(key).inserted
+    }
   }
 
   let bytes: [UInt8]
@@ -181,7 +188,7 @@ private struct DocumentBuilder {
     }
     guard let key = frames[top].key else { return }
     frames[top].key = nil
-    if frames[top].keys.insert(key.text).inserted {
+    if frames[top].isNew(key.text) {
       frames[top].members.append(DocumentMember(key: key.text, keyPosition: key.position, value: node))
     } else {
       mistakes.append(FileMistake(at: key.position, key: key.text, value: key.text, allowed: "each key once"))

@@ -57,8 +57,8 @@ struct ShapeCheck {
       }
     }
     guard !members.isEmpty else { return }
-    let given = Set(members.map(\.key))
-    for field in record.fields where field.isRequired && !given.contains(field.key) {
+    func isGiven(_ key: String) -> Bool { members.contains { $0.key == key } }
+    for field in record.fields where field.isRequired && !isGiven(field.key) {
       refuse(node.position, field.key, "", "\(field.key), which is required here")
     }
     for keys in record.exactlyOne {
@@ -68,7 +68,7 @@ struct ShapeCheck {
         refuse(member.keyPosition, member.key, member.key, "only one of \(keys.joined(separator: ", "))")
       }
     }
-    for keys in record.atLeastOne where given.isDisjoint(with: keys) {
+    for keys in record.atLeastOne where !keys.contains(where: isGiven) {
       refuse(node.position, key, "", "at least one of \(keys.joined(separator: ", "))")
     }
     for keys in record.atMostOne {

@@ -207,3 +207,11 @@ private let folder = FileStatus(owner: 1000, mode: 0o755)
 ) {
   #expect((FileSafety.complaint(file: file, folders: [folder], user: 1000) == nil) == isGood)
 }
+
+@Test(arguments: [0, 14, 15, 16, 17, 39]) func `a key twice is found in a map of any length`(_ again: Int) {
+  let keys = (0..<40).map { "k\($0): 1\n" }
+  let reading = DocumentReading.read(Array((keys.joined() + keys[again]).utf8), limits: .settings)
+  #expect(reading.mistakes.map(\.value) == ["k\(again)"])
+  let short = DocumentReading.read(Array((keys.prefix(again + 1).joined() + keys[again]).utf8), limits: .settings)
+  #expect(short.mistakes.map(\.value) == ["k\(again)"])
+}
