@@ -1,5 +1,5 @@
 # syntax=docker/dockerfile:1
-# The gateway's image: built on the Swift toolchain, run on a slim Debian with libevent, OpenSSL and the CA certificates.
+# The gateway's image: built on the Swift toolchain, run on a slim Debian with libevent, OpenSSL, libyaml and the CA certificates.
 # Runs as uid 65532, needs no writable root file system; /var/lib/access-gateway keeps the last good key set.
 #
 #   docker build -t access-gateway .
@@ -7,7 +7,7 @@
 
 FROM docker.io/library/swift:6.3.1-bookworm AS build
 RUN apt-get update -q \
-    && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends libevent-dev libnghttp2-dev libssl-dev pkg-config \
+    && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends libevent-dev libnghttp2-dev libssl-dev libyaml-dev pkg-config \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 COPY Package.swift ./
@@ -24,7 +24,7 @@ FROM docker.io/library/debian:bookworm-slim
 RUN apt-get update -q \
     && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends \
         ca-certificates libevent-2.1-7 libevent-core-2.1-7 libevent-extra-2.1-7 libevent-openssl-2.1-7 \
-        libgcc-s1 libnghttp2-14 libssl3 libstdc++6 \
+        libgcc-s1 libnghttp2-14 libssl3 libstdc++6 libyaml-0-2 \
     && rm -rf /var/lib/apt/lists/* /var/cache/* /var/log/*
 COPY --from=build /out/access-gateway /usr/local/bin/access-gateway
 # A library that is missing here fails the build and not the first start.

@@ -71,11 +71,11 @@ nghttp2_wanted=1.52.0-1+deb12u3
 # What the build links against.
 need_libraries() {
   if command -v dpkg-query >/dev/null; then
-    need_packages libevent-dev libnghttp2-dev libssl-dev pkg-config
+    need_packages libevent-dev libnghttp2-dev libssl-dev libyaml-dev pkg-config
     need_version libnghttp2-14 "$nghttp2_wanted" libnghttp2-14 libnghttp2-dev
   else
-    pkg-config --exists 'libevent_openssl >= 2.1.12' 'libnghttp2 >= 1.52' 'openssl >= 3' || {
-      echo "missing: libevent 2.1.12, nghttp2 1.52 and OpenSSL 3 with their headers" >&2
+    pkg-config --exists 'libevent_openssl >= 2.1.12' 'libnghttp2 >= 1.52' 'openssl >= 3' 'yaml-0.1 >= 0.2.5' || {
+      echo "missing: libevent 2.1.12, nghttp2 1.52, OpenSSL 3 and libyaml 0.2.5 with their headers" >&2
       return 1
     }
   fi
