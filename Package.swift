@@ -26,6 +26,7 @@ let package = Package(
 
     .target(name: "Locking", swiftSettings: strict),
     .target(name: "HTTPSyntax", swiftSettings: strict),
+    .target(name: "EnvoyAuthorization", dependencies: ["HTTPSyntax"], swiftSettings: strict),
     .target(name: "Token", swiftSettings: strict),
     .target(
       name: "Verification", dependencies: ["Token", "COpenSSL"], cSettings: [gnuSource], swiftSettings: strict),
@@ -53,7 +54,13 @@ let package = Package(
       name: "RoomJudge", dependencies: ["Token", "Verification"], path: "Tests/RoomJudge", cSettings: [gnuSource],
       swiftSettings: strict),
 
+    .executableTarget(
+      name: "EnvoyAuthorizationPipe", dependencies: ["EnvoyAuthorization", "HTTPSyntax"],
+      path: "Tests/EnvoyAuthorizationPipe", swiftSettings: strict),
+
     .testTarget(name: "HTTPSyntaxTests", dependencies: ["HTTPSyntax"], swiftSettings: strict),
+    .testTarget(
+      name: "EnvoyAuthorizationTests", dependencies: ["EnvoyAuthorization", "HTTPSyntax"], swiftSettings: strict),
     .testTarget(name: "TokenTests", dependencies: ["Token"], swiftSettings: strict),
     .testTarget(
       name: "VerificationTests", dependencies: ["Verification", "Token", "Issuer"], cSettings: [gnuSource],
