@@ -165,8 +165,10 @@ def test_every_selector_finds_the_pods(render, values):
                  one(made, "PodDisruptionBudget")["spec"]["selector"]["matchLabels"]]
     selectors += [constraint["labelSelector"]["matchLabels"] for constraint in pod(made)["topologySpreadConstraints"]]
     selectors += [document["spec"]["podSelector"]["matchLabels"] for document in made if document["kind"] == "NetworkPolicy"]
+    others = [document["metadata"]["labels"].items() for document in made if document["kind"] == "Pod"]
     for selector in selectors:
         assert selector and selector.items() <= labels
+        assert not any(selector.items() <= other for other in others), "the test's pod would be taken for a gateway"
     for monitor in (document for document in made if document["kind"] == "ServiceMonitor"):
         assert monitor["spec"]["selector"]["matchLabels"].items() <= one(made, "Service")["metadata"]["labels"].items()
 
