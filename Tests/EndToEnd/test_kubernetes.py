@@ -183,6 +183,25 @@ def test_settings_become_variables_in_the_program_s_own_spelling(render):
     assert set(environment) <= known, "no setting of the program"
 
 
+@pytest.mark.parametrize("values", [path for path in VALUES if "settings:" in path.read_text()], ids=lambda path: path.stem)
+def test_the_program_takes_the_chart_s_variables(render, values):
+    """`check` may miss the keys (exit code 1), never a setting (78)."""
+    binary = pathlib.Path(os.environ.get("GATEWAY_BINARY", ROOT / ".build/debug/access-gateway"))
+    if not binary.exists():
+        pytest.skip("no gateway is built")
+    environment = {entry["name"]: entry["value"] for entry in pod(render("--values", values))["containers"][0]["env"]}
+    # No address of the world is asked: keys are looked for on a port of this machine, where nobody listens.
+    environment = {**environment, "GATEWAY_KEYS_URL": "http://127.0.0.1:1/keys", "SWIFT_BACKTRACE": "enable=no"}
+
+    def check(**more):
+        return subprocess.run(
+            [binary, "check"], env={**environment, **more}, capture_output=True, text=True, timeout=60)
+
+    done = check()
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert check(GATEWAY_DRAIN_TIMEOUT="10 s s").returncode == 78, "check does not look"
+
+
 def test_the_settings_file_arrives_byte_for_byte(render):
     values = yaml.safe_load((CHART / "ci/2-policies.yaml").read_text())
     made = render("--values", CHART / "ci/2-policies.yaml")
