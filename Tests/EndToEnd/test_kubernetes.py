@@ -119,6 +119,7 @@ def test_five_value_files_use_every_value(render):
     (["settings.team_domain=acme", "typo=1"], "typo"),
     (["settings.team_domain=acme", "policyTests=version: 1"], "config"),
     (["settings.team_domain=acme", "config.version=1"], "config"),
+    (["config=version: 1", "revoked=revoked: []"], "revoked is in force only"),
 ], ids=str)
 def test_values_that_make_no_sense_are_refused(run, flag, why):
     sets = [word for one in flag for word in ("--set", one)]
@@ -206,7 +207,8 @@ def test_the_settings_file_arrives_byte_for_byte(render):
     values = yaml.safe_load((CHART / "ci/2-policies.yaml").read_text())
     made = render("--values", CHART / "ci/2-policies.yaml")
     data = one(made, "ConfigMap")["data"]
-    assert data == {"access-gateway.yaml": values["config"], "policies-test.yaml": values["policyTests"]}
+    assert data == {"access-gateway.yaml": values["config"], "policies-test.yaml": values["policyTests"],
+                    "revoked.yaml": values["revoked"]}
     assert "[CH, NO]" in data["access-gateway.yaml"], "Norway became false"
     test = one(made, "Pod")
     assert test["metadata"]["annotations"]["helm.sh/hook"] == "test"
