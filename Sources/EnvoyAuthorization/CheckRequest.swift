@@ -35,7 +35,7 @@ public struct ContextKey: ExpressibleByStringLiteral, Equatable, Sendable {
 
 /// The judge of a question of Envoy's, and what it recorded of the last good one.
 ///
-/// About 3 KiB, meant to be made once an event loop and used again for each question: a reading allocates nothing. It keeps
+/// About 2 KiB, meant to be made once an event loop and used again for each question: a reading allocates nothing. It keeps
 /// places, not bytes: whoever asks for a field gives the same bytes again. All of it is empty until `read` has returned, and
 /// after a `read` that has thrown. Not for use from two threads at once.
 ///
