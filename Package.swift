@@ -50,6 +50,7 @@ let package = Package(
     room("HTTPSyntax"),
     room("Token"),
     room("Policy"),
+    room("EnvoyAuthorization", ["HTTPSyntax"]),
 
     room("Settings"),
     room("SettingsFile", ["Policy", "CYAML"]),
@@ -76,10 +77,12 @@ let package = Package(
 
     tool("Refusals", in: "bench", ["Token", "Verification", "DevIssuer", "COpenSSL"]),
     tool("RoomJudge", in: "Tests", ["Token", "Verification"]),
+    tool("EnvoyAuthorizationPipe", in: "Tests", ["EnvoyAuthorization", "HTTPSyntax"]),
     tool("PolicyJudge", in: "Tests", ["Policy", "SettingsFile"]),
 
     tests(of: "HTTPSyntax"),
     tests(of: "Token"),
+    tests(of: "EnvoyAuthorization", ["HTTPSyntax"]),
     tests(of: "Policy"),
     tests(of: "Settings"),
     tests(of: "SettingsFile", ["Policy"]),

