@@ -68,7 +68,8 @@ public struct DecodedFields: ~Copyable, Sendable {
   public mutating func append(name: Span<UInt8>, value: Span<UInt8>, limits: HeadLimits = HeadLimits()) -> Bool {
     size += name.count + value.count + 32
     guard size <= limits.maxHeadBytes else {
-      refuse(.headTooLarge)
+      let isTarget = matches(name, 0..<name.count, exactly: Words.pathPseudo)
+      refuse(isTarget && value.count > limits.maxHeadBytes ? .targetTooLong : .headTooLarge)
       return size <= 4 * limits.maxHeadBytes
     }
     guard refusal == nil else { return true }

@@ -90,7 +90,10 @@ private func judge(_ fields: [(String, String)], endsStream: Bool = true) -> Hea
     ([pseudo[0], pseudo[1], (":path", "/a#b"), pseudo[3]], .badTarget),
     ([pseudo[0], pseudo[1], (":path", "/a b"), pseudo[3]], .badRequestLine),
     ([pseudo[0], pseudo[1], (":path", "/ HTTP/1.1\r\nhost: evil\r\n\r\n"), pseudo[3]], .badTarget),
-    ([pseudo[0], pseudo[1], (":path", "/" + String(repeating: "x", count: 8192)), pseudo[3]], .targetTooLong),
+    (
+      [pseudo[0], pseudo[1], (":path", "/" + String(repeating: "x", count: HeadLimits().maxHeadBytes)), pseudo[3]],
+      .targetTooLong
+    ),
     (Array(pseudo[..<3]) + [(":authority", "user@a")], .badHost),
     (Array(pseudo[..<3]) + [(":authority", "")], .badHost),
     (Array(pseudo[..<3]) + [(":authority", "a\r\nx: y")], .badFieldLine),
