@@ -80,6 +80,7 @@ let package = Package(
     tool("EnvoyAuthorizationPipe", in: "Tests", ["EnvoyAuthorization", "HTTPSyntax"]),
     tool("PolicyJudge", in: "Tests", ["Policy", "SettingsFile"]),
 
+    tests(of: "POSIX"),
     tests(of: "HTTPSyntax"),
     tests(of: "Token"),
     tests(of: "EnvoyAuthorization", ["HTTPSyntax"]),

@@ -488,13 +488,21 @@ public struct ServerLimits: Sendable {
   /// Stops accepting (what the kernel has already queued is taken), answers what comes with `Connection: close`, closes
   /// connections that stay idle for `drainGrace` (closed at once, a proxy could have a request on its way to one), and
   /// calls `done` when none is left.
-  public func drain(_ done: @escaping () -> Void) {
+  ///
+  /// - Parameter acceptingFor: milliseconds for which it accepts all the same, because the kernel gives new connections to
+  ///   another process and only handshakes that have begun still end here (`ReusePortGroup`).
+  public func drain(acceptingFor: Int64 = 0, _ done: @escaping () -> Void) {
     guard !isDraining else { return }
     isDraining = true
     onDrained = done
+    let acceptsUntil = loop.now + acceptingFor
     var turnsLeft = 200
     var areDisabled = false
     drainAccepting = LoopTimer(on: loop) { [unowned self] in
+      if loop.now < acceptsUntil {
+        drainAccepting?.schedule(afterMilliseconds: acceptsUntil - loop.now)
+        return
+      }
       turnsLeft -= 1
       if turnsLeft > 0, !areDisabled, listeners.contains(where: \.hasQueueToLose) {
         drainAccepting?.schedule(afterMilliseconds: 1)

@@ -20,9 +20,10 @@ AUTH = f"/auth/{AUD}"
 class Load:
     """wrk until `end`, which says how many requests were answered; all of them must have been, with 2xx."""
 
-    def __init__(self, url, token):
+    def __init__(self, url, token, *fields):
+        headers = [part for field in (asserted(token), *fields) for part in ("-H", field)]
         self.child = subprocess.Popen(
-            ["wrk", "-t1", "-c16", "-d300s", "--timeout", "20s", "-H", asserted(token), url],
+            ["wrk", "-t1", "-c16", "-d300s", "--timeout", "20s", *headers, url],
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
     def end(self):
@@ -58,6 +59,25 @@ def test_an_upgrade_behind_traefik_costs_no_request(tmp_path, launch, team):
         old, gateway = gateway, start()
         old.end()
         time.sleep(0.5)
+    assert load.end() > 100
+
+
+@pytest.mark.skipif(shutil.which("wrk") is None, reason="no wrk here (scripts/test unpacks it)")
+def test_no_new_connection_is_reset_as_the_old_process_closes_its_sockets(launch, team):
+    """Each request on a connection of its own: whatever the kernel has queued at a socket that closes would be reset."""
+    port = free_port()
+
+    def start():
+        gateway = launch.keep(Gateway(team.issuer, wait=False, listen=f"127.0.0.1:{port}"))
+        eventually(lambda: ready(gateway), "ready")
+        return gateway
+
+    gateway = start()
+    load = Load(f"http://127.0.0.1:{port}{AUTH}", team.mint(), "Connection: close")
+    for _ in range(8):
+        old, gateway = gateway, start()
+        old.child.terminate()
+        assert old.wait() == 0
     assert load.end() > 100
 
 

@@ -11,6 +11,6 @@ enum LoopMessage: Sendable {
   case fetchEnded(issuer: Int, end: UInt64)
   /// Accept from now on: the first keys are there, or could not be had.
   case accept
-  /// Stop accepting, answer what is in flight, say so when that is done.
-  case drain
+  /// Stop accepting after so many milliseconds, answer what is in flight, say so when that is done.
+  case drain(acceptingFor: Int64)
 }

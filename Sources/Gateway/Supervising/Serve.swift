@@ -55,6 +55,10 @@ final class RunningGateway {
   private var isDraining = false
   private var isAccepting = false
   private var addresses: [ListenAddress] = []
+  /// For each TCP address the descriptors of the loops' sockets; theirs to close.
+  private var listening: [[Int32]] = []
+  /// Sockets of others that listened at our addresses before ours did.
+  private var olderListeners: Set<UInt64> = []
   private var whenReady: (([ListenAddress]) -> Void)?
   private var memoryTimer: LoopTimer?
   private var exitCode: Int32 = 0
@@ -120,6 +124,7 @@ final class RunningGateway {
     let budget = ConnectionBudget(limit: connections, partialLimit: settings.maxPartialBytes)
     giveBackMemory(of: budget)
     addresses = sockets.addresses
+    listening = sockets.serving.filter { !$0[0].isShared }.map { $0.map(\.descriptor) }
     // Before the first request can come: with a good state file none is refused for want of keys.
     let keys = try KeySources(settings, on: loop, bells: parts.bells, log: log) { [unowned self] keys in
       publish(keys)
@@ -255,13 +260,32 @@ final class RunningGateway {
       loop.stop()
     }
     drainTimer?.schedule(afterMilliseconds: Int64(settings.drainTimeoutSeconds) * 1000)
-    for mailbox in mailboxes { mailbox.post(.drain) }
+    let acceptingFor = leaveToNewerProcess() ? Self.handshakesTake : 0
+    for mailbox in mailboxes { mailbox.post(.drain(acceptingFor: acceptingFor)) }
+  }
+
+  /// Milliseconds for handshakes that have begun.
+  private static let handshakesTake: Int64 = 250
+
+  /// Beside newer processes that listen at the same address: leaves new connections to them. False where there is none, or an
+  /// older one stays (then which socket is whose is not known).
+  private func leaveToNewerProcess() -> Bool {
+    var isLeft = false
+    for sockets in listening {
+      let others = ReusePortGroup.others(besides: sockets)
+      guard !others.isEmpty, others.isDisjoint(with: olderListeners), let first = sockets.first else { continue }
+      if ReusePortGroup.leaveToNewer(first, ownCount: sockets.count) { isLeft = true }
+    }
+    return isLeft
   }
 
   private func happened(_ event: ControlEvent) {
     switch event {
     case .loopAccepts:
       loopsAccepting += 1
+      if loopsAccepting == settings.eventLoops {
+        for sockets in listening { olderListeners.formUnion(ReusePortGroup.others(besides: sockets)) }
+      }
       tellReadiness()
     case .loopDrained:
       loopsServing -= 1

@@ -43,7 +43,7 @@ enum ServingLoop {
               } catch {
                 failed(error)
               }
-            case .drain: server.drain(drained)
+            case .drain(let acceptingFor): server.drain(acceptingFor: acceptingFor, drained)
             }
           },
         ]
