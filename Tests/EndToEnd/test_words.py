@@ -9,8 +9,9 @@ import subprocess
 import urllib.parse
 
 import pytest
+from cryptography.hazmat.primitives import serialization
 
-from minting import AUD, EMAIL, OTHER_AUD
+from minting import AUD, EMAIL, OTHER_AUD, certificate_authority
 from running import eventually, free_port, run
 from wire import ask, asserted
 
@@ -185,7 +186,7 @@ def check(team, **settings):
 
 
 def test_check_tries_what_serve_would_and_leaves_nothing(team, tmp_path):
-    (tmp_path / "ca.pem").write_text("")
+    (tmp_path / "ca.pem").write_bytes(certificate_authority()[1].public_bytes(serialization.Encoding.PEM))
     (tmp_path / "state").mkdir(mode=0o700)
     result = check(team, state_dir=tmp_path / "state", ca_file=tmp_path / "ca.pem", listen=f"unix:{tmp_path}/socket")
     assert result.returncode == 0, result
@@ -205,7 +206,7 @@ def test_check_says_what_serve_would_fail_on(team, tmp_path):
             ({"state_dir": tmp_path / "file"}, ["state_dir", f"{tmp_path}/file"]),
             ({"state_dir": tmp_path / "a" / "b"}, ["state_dir", f"{tmp_path}/a"]),
             ({"state_dir": "/proc/state"}, ["state_dir", "/proc/state"]),
-            ({"ca_file": tmp_path / "no.pem"}, ["ca_file", f"{tmp_path}/no.pem", "No such file"]),
+            ({"ca_file": tmp_path / "no.pem"}, ["--ca-file", f"{tmp_path}/no.pem", "No such file"]),
             ({"listen": f"127.0.0.1:{port}"}, [f"127.0.0.1:{port}", "in use"]),
             ({"admin": f"127.0.0.1:{port}"}, [f"127.0.0.1:{port}", "in use"]),
             ({"socket_owner": "nobody-has-this-name"}, ["socket_owner", "nobody-has-this-name"]),
