@@ -45,7 +45,8 @@ final class MistakeLog {
           "refused", change: "switch off send-proxy: a PROXY header came in, and none is read", nothing.span, refusal)
       case nil: break
       }
-    case .badHost, .badFraming, .badExpect, .headTimeout, .methodNotImplemented, .tooManyConnections,
+    case .badHost, .badFraming, .badExpect, .headTimeout, .methodNotImplemented, .codingNotImplemented,
+      .tooManyConnections,
       .tooManyPartialHeads, .versionNotSupported:
       break
     }

@@ -26,6 +26,8 @@ public enum Refusal: UInt8, CaseIterable, Equatable, Sendable {
   case tooManyFieldLines
   /// 501: CONNECT or TRACE.
   case methodNotImplemented
+  /// 501: one transfer coding that is registered and that we don't have, such as `gzip` (RFC 9112, section 6.1).
+  case codingNotImplemented
   /// 503: the connection cap is reached. Given by the server, never by the parser.
   case tooManyConnections
   /// 503: half-received heads take more memory than all together may. Given by the server, never by the parser.
@@ -40,7 +42,7 @@ public enum Refusal: UInt8, CaseIterable, Equatable, Sendable {
     case .headTimeout: 408
     case .targetTooLong: 414
     case .headTooLarge, .tooManyFieldLines: 431
-    case .methodNotImplemented: 501
+    case .methodNotImplemented, .codingNotImplemented: 501
     case .tooManyConnections, .tooManyPartialHeads: 503
     case .versionNotSupported: 505
     }
@@ -60,6 +62,7 @@ public enum Refusal: UInt8, CaseIterable, Equatable, Sendable {
     case .headTooLarge: "Request head is too large."
     case .tooManyFieldLines: "Request has too many header lines."
     case .methodNotImplemented: "Method is not implemented."
+    case .codingNotImplemented: "Transfer coding is not implemented."
     case .tooManyConnections: "Too many connections."
     case .tooManyPartialHeads: "Too many requests are half received."
     case .versionNotSupported: "HTTP version is not supported."
@@ -80,6 +83,7 @@ public enum Refusal: UInt8, CaseIterable, Equatable, Sendable {
     case .headTooLarge: "head_too_large"
     case .tooManyFieldLines: "too_many_field_lines"
     case .methodNotImplemented: "method_not_implemented"
+    case .codingNotImplemented: "coding_not_implemented"
     case .tooManyConnections: "too_many_connections"
     case .tooManyPartialHeads: "too_many_partial_heads"
     case .versionNotSupported: "version_not_supported"

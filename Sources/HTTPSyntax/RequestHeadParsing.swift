@@ -257,12 +257,21 @@ extension HeadFacts {
 
   /// One line of exactly `chunked`, with 1.1 and without Content-Length (RFC 9112, sections 6.1 and 6.3).
   private mutating func judgeTransferEncoding(_ head: Span<UInt8>, _ value: Range<Int>) -> Refusal? {
-    guard !sawContentLength, !sawTransferEncoding, isVersion11,
-      matches(head, value, anyCase: Words.chunked)
-    else { return .badFraming }
+    guard !sawContentLength, !sawTransferEncoding, isVersion11 else { return .badFraming }
+    guard matches(head, value, anyCase: Words.chunked) else {
+      return isRegisteredCoding(head, value) ? .codingNotImplemented : .badFraming
+    }
     sawTransferEncoding = true
     announcesBody = true
     return nil
+  }
+
+  /// One of the other codings of the registry (RFC 9112, section 7.3), alone.
+  private func isRegisteredCoding(_ head: Span<UInt8>, _ value: Range<Int>) -> Bool {
+    let name =
+      matches(head, value.prefix(2), anyCase: Words.oldCodingPrefix) ? value.dropFirst(2) : value
+    return matches(head, name, anyCase: Words.gzip) || matches(head, name, anyCase: Words.compress)
+      || matches(head, value, anyCase: Words.deflate)
   }
 
   /// A comma list of options, perhaps over several lines (RFC 9110, section 7.6.1). Unknown members pass.

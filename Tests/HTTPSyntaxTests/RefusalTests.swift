@@ -92,12 +92,21 @@ import Testing
     #expect(verdict(Array("GET / HTTP/1.1\r\nHost: \(host)\r\n\r\n".utf8)) == .refused(.badHost))
   }
 
+  @Test(arguments: ["gzip", "GZIP", "x-gzip", "compress", "X-Compress", "deflate"])
+  func `a transfer coding that we don't have is refused with 501`(coding: String) {
+    let text = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: \(coding)\r\n\r\n"
+    #expect(verdict(Array(text.utf8)) == .refused(.codingNotImplemented))
+    #expect(Refusal.codingNotImplemented.status == 501)
+  }
+
   @Test(arguments: [
+    ["Transfer-Encoding: x-deflate"], ["Transfer-Encoding: gzip,"], ["Transfer-Encoding: gzip;q=1"],
+    ["Content-Length: 5", "Transfer-Encoding: gzip"],
     ["Content-Length: 5", "Content-Length: 5"], ["Content-Length: 0", "content-length: 0"], ["Content-Length:"],
     ["Content-Length: +5"], ["Content-Length: -0"], ["Content-Length: 5, 5"], ["Content-Length: 0x5"],
     ["Content-Length: 5 5"], ["Content-Length: 1234567890123456789"], ["Content-Length: 5a"],
     ["Content-Length: \u{B2}"],
-    ["Transfer-Encoding: gzip"], ["Transfer-Encoding: chunked, chunked"], ["Transfer-Encoding: gzip, chunked"],
+    ["Transfer-Encoding: chunked, chunked"], ["Transfer-Encoding: gzip, chunked"],
     ["Transfer-Encoding: chunked,"], ["Transfer-Encoding: chunked;q=1"], ["Transfer-Encoding:"],
     ["Transfer-Encoding: identity"], ["Transfer-Encoding: \"chunked\""], ["Transfer-Encoding: xchunked"],
     ["Transfer-Encoding: chunked", "Transfer-Encoding: chunked"],
@@ -130,7 +139,8 @@ import Testing
       (.badFieldLine, 400, "bad_field_line"), (.badHost, 400, "bad_host"), (.badFraming, 400, "bad_framing"),
       (.badExpect, 400, "bad_expect"), (.headTimeout, 408, "head_timeout"), (.targetTooLong, 414, "target_too_long"),
       (.headTooLarge, 431, "head_too_large"), (.tooManyFieldLines, 431, "too_many_field_lines"),
-      (.methodNotImplemented, 501, "method_not_implemented"), (.tooManyConnections, 503, "too_many_connections"),
+      (.methodNotImplemented, 501, "method_not_implemented"),
+      (.codingNotImplemented, 501, "coding_not_implemented"), (.tooManyConnections, 503, "too_many_connections"),
       (.tooManyPartialHeads, 503, "too_many_partial_heads"), (.versionNotSupported, 505, "version_not_supported"),
     ]
     #expect(expected.map(\.0) == Refusal.allCases)
