@@ -17,10 +17,10 @@ func room(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
   .target(name: name, dependencies: dependencies, cSettings: [gnuSource], swiftSettings: strict)
 }
 
-/// Tests of a room; what else they need is listed.
+/// Tests of a room; what else they need is listed. All have `Seeding`, the one source of randomness.
 func tests(of name: String, _ others: [Target.Dependency] = []) -> Target {
   .testTarget(
-    name: "\(name)Tests", dependencies: [.byName(name: name)] + others, cSettings: [gnuSource], swiftSettings: strict)
+    name: "\(name)Tests", dependencies: [.byName(name: name), "Seeding"] + others, cSettings: [gnuSource], swiftSettings: strict)
 }
 
 /// A program that measures or tests, outside of `Sources`.
@@ -80,6 +80,7 @@ let package = Package(
     tool("EnvoyAuthorizationPipe", in: "Tests", ["EnvoyAuthorization", "HTTPSyntax"]),
     tool("PolicyJudge", in: "Tests", ["Policy", "SettingsFile"]),
 
+    .target(name: "Seeding", path: "Tests/Seeding", swiftSettings: strict),
     tests(of: "HTTPSyntax"),
     tests(of: "Token"),
     tests(of: "EnvoyAuthorization", ["HTTPSyntax"]),
@@ -94,7 +95,7 @@ let package = Package(
     tests(of: "TLS", ["COpenSSL"]),
     tests(of: "HTTPFetch", ["EventLoops", "POSIX", "CEvent"]),
     tests(of: "ForwardAuth", ["EventLoops", "HTTPServing", "HTTPSyntax", "Token", "Telemetry", "POSIX"]),
-    tests(of: "IssuerKeys", ["Settings", "Verification", "POSIX"]),
+    tests(of: "IssuerKeys", ["Settings", "Verification", "DevIssuer", "EventLoops", "Telemetry", "POSIX"]),
     tests(
       of: "Gateway",
       [
