@@ -20,7 +20,8 @@ func room(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
 /// Tests of a room; what else they need is listed. All have `Seeding`, the one source of randomness.
 func tests(of name: String, _ others: [Target.Dependency] = []) -> Target {
   .testTarget(
-    name: "\(name)Tests", dependencies: [.byName(name: name), "Seeding"] + others, cSettings: [gnuSource], swiftSettings: strict)
+    name: "\(name)Tests", dependencies: [.byName(name: name), "Seeding"] + others, cSettings: [gnuSource],
+    swiftSettings: strict)
 }
 
 /// A program that measures or tests, outside of `Sources`.
