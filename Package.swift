@@ -56,7 +56,7 @@ let package = Package(
     room("Settings"),
     room("SettingsFile", ["Policy", "CYAML"]),
     room("HTTP2", ["CNGHTTP2", "HTTPSyntax"]),
-    room("TLS", ["COpenSSL"]),
+    room("TLS", ["COpenSSL", "POSIX"]),
     room("Telemetry", ["POSIX"]),
     room("EventLoops", ["CEvent", "POSIX"]),
     room("Verification", ["Token", "COpenSSL", "POSIX"]),

@@ -66,9 +66,15 @@ public enum SigningAlgorithm: String, Sendable, CaseIterable {
 }
 
 /// Why the stand-in could not make or use a key.
-public enum IssuerError: Error, Equatable, Sendable {
+public enum IssuerError: Error, Equatable, Sendable, CustomStringConvertible {
   /// OpenSSL refused; the name of the step.
   case openssl(String)
+
+  public var description: String {
+    switch self {
+    case .openssl(let step): "OpenSSL refused a step of the stand-in: \(step)"
+    }
+  }
 }
 
 /// One private key with its fixed algorithm and key ID. Immutable; any thread may use it.

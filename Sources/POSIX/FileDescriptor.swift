@@ -59,6 +59,11 @@ package struct FileDescriptor: ~Copyable, Sendable {
     guard POSIX.writeAll(bytes, to: number) else { throw SystemError("write \(name)") }
   }
 
+  /// Sets the permissions, whatever the umask.
+  package borrowing func setMode(_ mode: UInt32) throws(SystemError) {
+    guard fchmod(number, mode) == 0 else { throw SystemError("chmod \(name)") }
+  }
+
   /// Returns when the disk has it (fsync(2)).
   package borrowing func sync() throws(SystemError) {
     guard fsync(number) == 0 else { throw SystemError("fsync \(name)") }

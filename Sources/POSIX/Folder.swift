@@ -17,9 +17,9 @@ package enum Folder {
     return isRead ? count : nil
   }
 
-  /// Makes a folder that its owner alone may enter, if there is none.
-  package static func make(_ path: String) throws(SystemError) {
-    if unsafe mkdir(path, 0o700) != 0, errno != EEXIST { throw SystemError("mkdir \(path)") }
+  /// Makes a folder if there is none, by default one that its owner alone may enter.
+  package static func make(_ path: String, mode: UInt32 = 0o700) throws(SystemError) {
+    if unsafe mkdir(path, mode) != 0, errno != EEXIST { throw SystemError("mkdir \(path)") }
   }
 
   private static func each(in path: String, _ body: ([UInt8]) -> Void) -> Bool {
