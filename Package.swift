@@ -82,6 +82,7 @@ let package = Package(
     tool("PolicyJudge", in: "Tests", ["Policy", "SettingsFile"]),
 
     .target(name: "Seeding", path: "Tests/Seeding", swiftSettings: strict),
+    tests(of: "POSIX"),
     tests(of: "HTTPSyntax"),
     tests(of: "Token"),
     tests(of: "EnvoyAuthorization", ["HTTPSyntax"]),
