@@ -37,7 +37,8 @@ struct FileTests {
       let bytes = (0..<count).map { UInt8(truncatingIfNeeded: $0) }
       try make("\(folder)/a", bytes)
       let whole = try FileDescriptor.open("\(folder)/a", O_RDONLY).readAll(atMost: count)
-      #expect(whole == bytes)
+      let isWhole = whole == bytes
+      #expect(isWhole)
       guard count > 0 else { return }
       let beyond = try FileDescriptor.open("\(folder)/a", O_RDONLY).readAll(atMost: count - 1)
       #expect(beyond == nil)
