@@ -17,10 +17,11 @@ func room(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
   .target(name: name, dependencies: dependencies, cSettings: [gnuSource], swiftSettings: strict)
 }
 
-/// Tests of a room; what else they need is listed.
+/// Tests of a room; what else they need is listed. All have `Seeding`, the one source of randomness.
 func tests(of name: String, _ others: [Target.Dependency] = []) -> Target {
   .testTarget(
-    name: "\(name)Tests", dependencies: [.byName(name: name)] + others, cSettings: [gnuSource], swiftSettings: strict)
+    name: "\(name)Tests", dependencies: [.byName(name: name), "Seeding"] + others, cSettings: [gnuSource],
+    swiftSettings: strict)
 }
 
 /// A program that measures or tests, outside of `Sources`.
@@ -55,7 +56,7 @@ let package = Package(
     room("Settings"),
     room("SettingsFile", ["Policy", "CYAML"]),
     room("HTTP2", ["CNGHTTP2", "HTTPSyntax"]),
-    room("TLS", ["COpenSSL"]),
+    room("TLS", ["COpenSSL", "POSIX"]),
     room("Telemetry", ["POSIX"]),
     room("EventLoops", ["CEvent", "POSIX"]),
     room("Verification", ["Token", "COpenSSL", "POSIX"]),
@@ -80,6 +81,7 @@ let package = Package(
     tool("EnvoyAuthorizationPipe", in: "Tests", ["EnvoyAuthorization", "HTTPSyntax"]),
     tool("PolicyJudge", in: "Tests", ["Policy", "SettingsFile"]),
 
+    .target(name: "Seeding", path: "Tests/Seeding", swiftSettings: strict),
     tests(of: "POSIX"),
     tests(of: "HTTPSyntax"),
     tests(of: "Token"),
@@ -95,7 +97,7 @@ let package = Package(
     tests(of: "TLS", ["COpenSSL"]),
     tests(of: "HTTPFetch", ["EventLoops", "POSIX", "CEvent"]),
     tests(of: "ForwardAuth", ["EventLoops", "HTTPServing", "HTTPSyntax", "Token", "Telemetry", "POSIX"]),
-    tests(of: "IssuerKeys", ["Settings", "Verification", "POSIX"]),
+    tests(of: "IssuerKeys", ["Settings", "Verification", "DevIssuer", "EventLoops", "Telemetry", "POSIX"]),
     tests(
       of: "Gateway",
       [

@@ -7,12 +7,15 @@ import pathlib
 import re
 import resource
 import shutil
-import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "scripts"))
+
+from processes import clean_environment, free_port, stop  # noqa: E402, F401
 
 AUDIENCE = "4f" * 32
 folder = pathlib.Path(tempfile.mkdtemp(prefix="access-gateway-"))
@@ -24,12 +27,6 @@ def fail(text):
     sys.exit(1)
 
 
-def environment(extra=None):
-    """Ours without settings of the gateway that the person at the keyboard may have."""
-    kept = {k: v for k, v in os.environ.items() if not k.startswith("GATEWAY_") and k != "CF_TEAMS_DOMAIN"}
-    return {**kept, **(extra or {})}
-
-
 def start(name, arguments, core=None, env=None, cwd=None):
     """A child that is ended at the end at the latest; its output goes to the file `child.log`."""
     pinned = ["taskset", "-c", core] if core is not None else []
@@ -37,22 +34,10 @@ def start(name, arguments, core=None, env=None, cwd=None):
     with open(log, "wb") as out:
         child = subprocess.Popen(
             [*pinned, *map(str, arguments)], stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT,
-            env=environment(env), cwd=cwd)
+            env=clean_environment(env), cwd=cwd)
     child.log = log
     children.append(child)
     return child
-
-
-def stop(child, number=signal.SIGTERM):
-    """The exit code."""
-    if child.poll() is None:
-        child.send_signal(number)
-        try:
-            child.wait(20)
-        except subprocess.TimeoutExpired:
-            child.kill()
-            child.wait()
-    return child.returncode
 
 
 @atexit.register
@@ -60,20 +45,6 @@ def end():
     for child in reversed(children):
         stop(child)
     shutil.rmtree(folder, ignore_errors=True)
-
-
-_given = set()
-
-
-def free_port():
-    """One that was not given out before."""
-    while True:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-        if port not in _given:
-            _given.add(port)
-            return port
 
 
 def get(port, target, *lines, method="GET"):

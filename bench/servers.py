@@ -9,7 +9,7 @@ import sys
 import time
 
 from measuring import BENCH, BUILD, ISSUER, LOAD_CORE, SERVER_CORE, Wrong, ask, descendants, head
-from programs import AUDIENCE, environment, folder, free_port, get, start, stop
+from programs import AUDIENCE, clean_environment, folder, free_port, get, start, stop
 
 PEERS = BENCH / "peers"
 VENV = pathlib.Path(sys.prefix) / "bin"
@@ -202,7 +202,7 @@ def versions():
     def first_line(*arguments):
         try:
             done = subprocess.run(
-                [str(a) for a in arguments], capture_output=True, text=True, timeout=30, env=environment())
+                [str(a) for a in arguments], capture_output=True, text=True, timeout=30, env=clean_environment())
         except OSError:
             return "missing"
         return ((done.stdout + done.stderr).strip().splitlines() or ["?"])[0]

@@ -65,14 +65,16 @@ public enum SigningAlgorithm: String, Sendable, CaseIterable {
   }
 }
 
-/// Why the stand-in could not make, use, read or write a key.
-public enum IssuerError: Error, Equatable, Sendable {
+/// Why the stand-in could not make or use a key.
+public enum IssuerError: Error, Equatable, Sendable, CustomStringConvertible {
   /// OpenSSL refused; the name of the step.
   case openssl(String)
-  /// A PEM text without a private key, or of a kind that does not fit the algorithm.
-  case unusableKey
-  /// A call of the operating system failed: its name and `errno`.
-  case file(String, Int32)
+
+  public var description: String {
+    switch self {
+    case .openssl(let step): "OpenSSL refused a step of the stand-in: \(step)"
+    }
+  }
 }
 
 /// One private key with its fixed algorithm and key ID. Immutable; any thread may use it.
@@ -81,7 +83,7 @@ public enum IssuerError: Error, Equatable, Sendable {
   private let key: OpaquePointer
   /// The one algorithm that this key signs with.
   public let algorithm: SigningAlgorithm
-  /// 64 hex digits, as Cloudflare's are: the SHA-256 of the key's SubjectPublicKeyInfo, so a file needs no names.
+  /// 64 hex digits, as Cloudflare's are: the SHA-256 of the key's SubjectPublicKeyInfo.
   public let kid: String
 
   private init(takingOwnershipOf key: OpaquePointer, algorithm: SigningAlgorithm) throws(IssuerError) {
@@ -110,43 +112,6 @@ public enum IssuerError: Error, Equatable, Sendable {
       }
     guard let made = unsafe made else { throw .openssl("key generation") }
     return unsafe try SigningKey(takingOwnershipOf: made, algorithm: algorithm)
-  }
-
-  /// The private keys of a PEM text, in its order. An RSA key signs `RS256`; the others have one algorithm each.
-  public static func read(pem: [UInt8]) throws(IssuerError) -> [SigningKey] {
-    var keys: [SigningKey] = []
-    // The BIO reads from `pem`, which outlives it: `withUnsafeBytes` spans its whole life.
-    let result: Result<Void, IssuerError> = unsafe pem.withUnsafeBytes { bytes in
-      guard bytes.count <= 1 << 20, let bio = unsafe BIO_new_mem_buf(bytes.baseAddress, Int32(bytes.count)) else {
-        return .failure(.openssl("BIO"))
-      }
-      defer { unsafe BIO_free(bio) }
-      while let key = unsafe PEM_read_bio_PrivateKey(bio, nil, refusePassphrase, nil) {
-        guard let algorithm = unsafe algorithm(of: key) else {
-          unsafe EVP_PKEY_free(key)
-          return .failure(.unusableKey)
-        }
-        do throws(IssuerError) {
-          unsafe keys.append(try SigningKey(takingOwnershipOf: key, algorithm: algorithm))
-        } catch { return .failure(error) }
-      }
-      ERR_clear_error()
-      return .success(())
-    }
-    try result.get()
-    guard !keys.isEmpty else { throw .unusableKey }
-    return keys
-  }
-
-  /// PKCS #8 in PEM, not encrypted: whoever reads it can mint tokens.
-  public func pem() throws(IssuerError) -> [UInt8] {
-    guard let bio = unsafe BIO_new(BIO_s_mem()) else { throw .openssl("BIO") }
-    defer { unsafe BIO_free(bio) }
-    guard unsafe PEM_write_bio_PrivateKey(bio, key, nil, nil, 0, nil, nil) == 1 else { throw .openssl("PEM") }
-    var start: UnsafeMutablePointer<CChar>? = nil
-    let count = unsafe copenssl_bio_bytes(bio, &start)
-    // The BIO owns `count` bytes at `start` until it is freed; they are copied first.
-    return unsafe Array(UnsafeRawBufferPointer(start: start, count: count))
   }
 
   /// The public half as the members of a JWK in Cloudflare's order, with no private part (RFC 7517 section 4).
@@ -221,22 +186,4 @@ public enum IssuerError: Error, Equatable, Sendable {
     guard unsafe BN_bn2binpad(value, &out, Int32(out.count)) == out.count else { throw .openssl(name) }
     return out
   }
-
-  private static func algorithm(of key: OpaquePointer) -> SigningAlgorithm? {
-    if unsafe EVP_PKEY_is_a(key, "RSA") == 1 { return .rs256 }
-    if unsafe EVP_PKEY_is_a(key, "ED25519") == 1 { return .ed25519 }
-    if unsafe EVP_PKEY_is_a(key, "ED448") == 1 { return .ed448 }
-    guard unsafe EVP_PKEY_is_a(key, "EC") == 1 else { return nil }
-    switch unsafe EVP_PKEY_get_bits(key) {
-    case 256: return .es256
-    case 384: return .es384
-    case 521: return .es512
-    default: return nil
-    }
-  }
 }
-
-/// Without it OpenSSL would ask a terminal for the passphrase of an encrypted key.
-private func refusePassphrase(
-  _: UnsafeMutablePointer<CChar>?, _: Int32, _: Int32, _: UnsafeMutableRawPointer?
-) -> Int32 { -1 }

@@ -9,7 +9,7 @@ package enum StandInServer {
   ///
   /// - Parameter listen: a loopback TCP address.
   package static func run(listen: ListenAddress) -> Int32 {
-    do throws(SystemError) {
+    do {
       let socket = try ListenSocket.open(listen)
       let url = "http://\(socket.address)"
       let loop = try EventLoop()
@@ -33,7 +33,7 @@ package enum StandInServer {
     let socket = try ListenSocket.open(listen)
     let url = "http://\(socket.address)"
     try LoopThread.start("issuer") {
-      do throws(SystemError) {
+      do {
         let loop = try EventLoop()
         let server = try makeServer(url, socket, on: loop)
         withExtendedLifetime(server) { loop.run() }
@@ -44,17 +44,13 @@ package enum StandInServer {
     return url
   }
 
+  /// - Throws: `IssuerError` where no key can be made, else `SystemError`.
   private static func makeServer(
     _ url: String, _ socket: ListenSocket, on loop: EventLoop
-  ) throws(SystemError) -> HTTPServer {
-    let issuer: StandInIssuer
+  ) throws -> HTTPServer {
     let address = "\(socket.address)"
     let host = String(address[..<(address.lastIndex(of: ":") ?? address.endIndex)])
-    do throws(IssuerError) {
-      issuer = try StandInIssuer(issuer: url)
-    } catch {
-      throw SystemError("no key could be made: \(error)", code: 0)
-    }
+    let issuer = try StandInIssuer(issuer: url)
     let server = try HTTPServer(
       on: loop, limits: ServerLimits(), budget: ConnectionBudget(limit: 1024),
       handler: StandInHandler(issuer, host: host))

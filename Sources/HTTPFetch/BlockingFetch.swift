@@ -10,9 +10,9 @@ package enum BlockingFetch {
   package static func response(
     from target: FetchTarget, deadline: Int64 = 5_000
   ) -> Result<FetchResponse, FetchFailure> {
-    run { loop, keep, done in
+    run { loop, done in
       do throws(SystemError) {
-        keep(try Fetch(target, on: loop, deadline: deadline) { done($0) })
+        try Fetch(target, on: loop, deadline: deadline, completion: done)
       } catch {
         done(.failure(.connect(error.description)))
       }
@@ -21,22 +21,17 @@ package enum BlockingFetch {
 
   /// Runs a loop until `begin` has called back.
   ///
-  /// - Parameter begin: starts a fetch on the loop, hands it over to be kept, and calls the last argument once, inside
-  ///   its own call or on the loop.
+  /// - Parameter begin: starts a fetch on the loop, and calls the last argument once, inside its own call or on the loop.
   /// - Returns: nil when no loop could be made.
-  package static func run<Answer>(
-    _ begin: (EventLoop, (Fetch) -> Void, @escaping (Answer) -> Void) -> Void
-  ) -> Answer? {
+  package static func run<Answer>(_ begin: (EventLoop, @escaping (Answer) -> Void) -> Void) -> Answer? {
     guard let loop = try? EventLoop() else { return nil }
     var answer: Answer?
-    var kept: Fetch?
-    begin(loop, { kept = $0 }) {
+    begin(loop) {
       answer = $0
       loop.stop()
     }
     // A file is read, and an error known, before the loop would run.
     if answer == nil { loop.run() }
-    withExtendedLifetime(kept) {}
     return answer
   }
 }

@@ -1,6 +1,6 @@
 // One GET over HTTP or HTTPS: resolve, connect to each address in turn, through a proxy's tunnel if there is one, TLS on
 // the connection that was made, ask, read, all under one deadline.
-// Redirects are not followed, nothing is retried, nothing is kept: a fetch is made, answers once, and is dropped.
+// Redirects are not followed, nothing is retried: a fetch is started, answers once, and is over.
 
 import CEvent
 import COpenSSL
@@ -44,7 +44,8 @@ public struct FetchTarget: Equatable, Sendable {
   }
 }
 
-/// A GET in flight. Thread: the loop's. Dropping it cancels: the completion is then never called.
+/// A GET in flight. Thread: the loop's. It keeps itself, and its loop, until it has ended; a reference to it is needed only
+/// to cancel it.
 @safe public final class Fetch {
   private enum Step: String {
     case resolving = "resolving the host"
@@ -60,6 +61,8 @@ public struct FetchTarget: Equatable, Sendable {
   private var parser: ResponseParser
   private var tunnel = TunnelReply()
   private var completion: ((Result<FetchResponse, FetchFailure>) -> Void)?
+  /// This fetch itself, until it has ended: the callbacks below reach it by address.
+  private var inFlight: Fetch?
   private var step = Step.resolving
   private var deadline: Int64
   private var timer: LoopTimer?
@@ -77,7 +80,8 @@ public struct FetchTarget: Equatable, Sendable {
   /// - Parameters:
   ///   - deadline: milliseconds for everything, name look-up included.
   ///   - maxBody: bytes of body above which the fetch fails.
-  ///   - completion: called once, on the loop's thread, never inside this call.
+  ///   - completion: called once, on the loop's thread, never inside this call; not after `cancel`.
+  @discardableResult
   public init(
     _ target: FetchTarget, on loop: EventLoop, deadline: Int64 = 5_000, maxBody: Int = 256 * 1024,
     completion: @escaping (Result<FetchResponse, FetchFailure>) -> Void
@@ -104,18 +108,26 @@ public struct FetchTarget: Equatable, Sendable {
       }
     }
     let (host, port) = target.proxy.map { ($0.host, $0.port) } ?? (target.host, target.port)
+    inFlight = self
     Resolver.resolve(host, port: port) { mailbox.post($0) }
   }
 
-  deinit { dropConnection() }
+  /// Ends it without an answer: closes its connection; the completion is never called. Nothing where it has ended.
+  public func cancel() { end() }
 
   private func finish(_ result: Result<FetchResponse, FetchFailure>) {
-    guard let completion else { return }
-    self.completion = nil
+    let completion = completion
+    end()
+    completion?(result)
+  }
+
+  /// What is called from here on finds no connection, no timer and no completion.
+  private func end() {
+    completion = nil
     timer?.cancel()
     attemptTimer?.cancel()
     dropConnection()
-    completion(result)
+    inFlight = nil
   }
 
   private func dropConnection() {

@@ -25,15 +25,6 @@ package struct FetchedSet: Sendable {
   let bytes: [UInt8]
 }
 
-/// What tells one content of a file from the next, without reading it.
-struct FileMark: Equatable, Sendable {
-  let device: UInt
-  let inode: UInt
-  let size: Int
-  let modified: Int
-  let changed: Int
-}
-
 package struct KeySetReader: Sendable {
   let issuer: [UInt8]
   let location: KeysLocation
@@ -52,33 +43,32 @@ package struct KeySetReader: Sendable {
 
   /// Gets the set once.
   ///
-  /// - Parameters:
-  ///   - keep: is given the fetch, which lives as long as it is kept.
-  ///   - done: called once on the loop's thread, or inside this call when no network is needed.
-  func fetch(
-    on loop: EventLoop, keep: (Fetch) -> Void, _ done: @escaping (Result<FetchedSet, KeyFetchFailure>) -> Void
-  ) {
+  /// - Parameter done: called once on the loop's thread, or inside this call when no network is needed.
+  /// - Returns: what to cancel it by; nil when `done` was called already.
+  @discardableResult
+  func fetch(on loop: EventLoop, _ done: @escaping (Result<FetchedSet, KeyFetchFailure>) -> Void) -> Fetch? {
     switch location {
     case .file(let path):
       done(readFile(path).flatMap(read))
+      return nil
     case .web(let url):
       let target = FetchTarget(
         isTLS: url.isSecure, host: url.host, port: url.port, path: url.target, caFile: caFile, proxy: proxy,
         staysPrivate: !url.isSecure)
       do throws(SystemError) {
-        keep(
-          try Fetch(target, on: loop, maxBody: JWKSet.maximumBytes) { result in
-            done(result.mapError(Self.failure).flatMap(accept).flatMap(read))
-          })
+        return try Fetch(target, on: loop, maxBody: JWKSet.maximumBytes) { result in
+          done(result.mapError(Self.failure).flatMap(accept).flatMap(read))
+        }
       } catch {
         done(.failure(KeyFetchFailure(outcome: .connect, description: error.description)))
+        return nil
       }
     }
   }
 
   /// Gets the set once; blocks for at most the fetch's own deadline (5 s).
   package func fetchBlocking() -> Result<FetchedSet, KeyFetchFailure> {
-    BlockingFetch.run { loop, keep, done in fetch(on: loop, keep: keep, done) }
+    BlockingFetch.run { loop, done in fetch(on: loop, done) }
       ?? .failure(KeyFetchFailure(outcome: .connect, description: "no event loop could be made"))
   }
 
@@ -122,41 +112,21 @@ package struct KeySetReader: Sendable {
     return KeyFetchFailure(outcome: outcome, description: failure.description)
   }
 
-  /// The mark of the file that the keys come from; nil when they come from elsewhere, or it is not there.
-  var fileMark: FileMark? {
-    guard case .file(let path) = location else { return nil }
-    var status = Glibc.stat()
-    // Links are followed: Kubernetes changes a mounted file by moving a link.
-    guard unsafe stat(path, &status) == 0 else { return nil }
-    return FileMark(
-      device: UInt(status.st_dev), inode: UInt(status.st_ino), size: Int(status.st_size),
-      modified: status.st_mtim.tv_sec &* 1_000_000_000 &+ status.st_mtim.tv_nsec,
-      changed: status.st_ctim.tv_sec &* 1_000_000_000 &+ status.st_ctim.tv_nsec)
-  }
-
   private func readFile(_ path: String) -> Result<[UInt8], KeyFetchFailure> {
-    // A FIFO or a terminal would hold up the control thread, and with it signals and health checks.
-    let descriptor = unsafe open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC)
-    guard descriptor >= 0 else {
-      return .failure(KeyFetchFailure(outcome: .file, description: SystemError("open \(path)").description))
-    }
-    defer { close(descriptor) }
-    var status = Glibc.stat()
-    guard unsafe fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
-      return .failure(KeyFetchFailure(outcome: .file, description: "\(path) is no regular file"))
-    }
-    var bytes: [UInt8] = []
-    var part = [UInt8](repeating: 0, count: 64 * 1024)
-    while bytes.count <= JWKSet.maximumBytes {
-      let count = unsafe part.withUnsafeMutableBytes { unsafe Glibc.read(descriptor, $0.baseAddress, $0.count) }
-      if count == 0 { return .success(bytes) }
-      guard count > 0 else {
-        return .failure(KeyFetchFailure(outcome: .file, description: SystemError("read \(path)").description))
+    do throws(SystemError) {
+      // A FIFO or a terminal would hold up the control thread, and with it signals and health checks.
+      let file = try FileDescriptor.open(path, O_RDONLY | O_NONBLOCK)
+      guard try file.status().isRegular else {
+        return .failure(KeyFetchFailure(outcome: .file, description: "\(path) is no regular file"))
       }
-      bytes += part[..<count]
+      guard let bytes = try file.readAll(atMost: JWKSet.maximumBytes) else {
+        return .failure(
+          KeyFetchFailure(outcome: .tooLarge, description: "\(path) is larger than \(JWKSet.maximumBytes) bytes"))
+      }
+      return .success(bytes)
+    } catch {
+      return .failure(KeyFetchFailure(outcome: .file, description: error.description))
     }
-    return .failure(
-      KeyFetchFailure(outcome: .tooLarge, description: "\(path) is larger than \(JWKSet.maximumBytes) bytes"))
   }
 }
 

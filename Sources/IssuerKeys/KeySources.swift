@@ -11,6 +11,7 @@ import Verification
 /// Thread: the control loop's.
 package final class KeySources {
   private var sources: [KeySource] = []
+  private var bellAttachments: [WakeUp.Attachment] = []
   private let log: Log
   private var clock = ClockStep()
   private var clockTimer: LoopTimer?
@@ -25,10 +26,15 @@ package final class KeySources {
   ) throws(SystemError) {
     self.log = log
     for (place, (issuer, bell)) in zip(settings.issuers, bells).enumerated() {
-      sources.append(
-        try KeySource(
-          issuer, of: settings, on: loop, bell: bell, log: log, willFetch: { [unowned self] in lookAtClock() },
-          changed: { [unowned self] in publish(self) }, fetchEnded: { fetchEnded(place, $0) }))
+      let source = try KeySource(issuer, of: settings, on: loop, bell: bell, log: log) { [unowned self] event in
+        switch event {
+        case .fetchBegins: lookAtClock()
+        case .changed: publish(self)
+        case .promisedFetchEnded(let end): fetchEnded(place, end)
+        }
+      }
+      sources.append(source)
+      bellAttachments.append(bell.attach(to: loop) { [unowned source] in source.unknownKid() })
     }
     clockTimer = LoopTimer(on: loop) { [unowned self] in
       lookAtClock()
@@ -43,7 +49,7 @@ package final class KeySources {
   package var isReady: Bool { sources.allSatisfy { $0.keys != nil } }
 
   /// Whether waiting is over: each issuer has a set, or its first fetch has failed.
-  package var haveTried: Bool { sources.allSatisfy { $0.keys != nil || $0.hasTried } }
+  package var haveTried: Bool { sources.allSatisfy { $0.keys != nil || $0.history.hasTried } }
 
   package var figures: [IssuerFigures] { sources.map(\.figures) }
   package var readiness: [IssuerReadiness] { sources.map(\.readiness) }
@@ -74,5 +80,39 @@ package final class KeySources {
     let monotonic = Double(Clock.monotonicNanoseconds) / 1e9
     guard let step = clock.observe(wall: Clock.wallSeconds, monotonic: monotonic) else { return }
     log.warning("clock_step", ("seconds", .int(Int(step.rounded()))))
+  }
+}
+
+extension KeySource {
+  /// A source with the control loop's timers and the system's clocks, that fetches over the network or from a file.
+  fileprivate convenience init(
+    _ settings: IssuerSettings, of gateway: GatewaySettings, on loop: EventLoop, bell: UnknownKidBell, log: Log,
+    tell: @escaping (KeySourceEvent) -> Void
+  ) throws(SystemError) {
+    let reader = KeySetReader(settings, caFile: gateway.caFile)
+    let source = settings.keysLocation.description
+    let makeTimer = { (action: @escaping () -> Void) -> any OneShotTimer in LoopTimer(on: loop, action) }
+    var stateKeeper: KeyStateKeeper?
+    var fileWatch: KeyFileWatch?
+    switch settings.keysLocation {
+    case .web:
+      if let folder = gateway.stateDirectory {
+        stateKeeper = try KeyStateKeeper(
+          folder: folder, issuer: settings.issuer, source: source, reader: reader, on: loop, log: log)
+      }
+    // Keys from a file are on this machine already.
+    case .file(let path): fileWatch = KeyFileWatch(mark: { FileMark(path) }, makeTimer: makeTimer)
+    }
+    self.init(
+      issuer: settings.issuer,
+      schedule: KeySchedule(
+        refresh: Int64(gateway.keysRefreshSeconds) * 1000, maxAge: Int64(gateway.keysMaxAgeSeconds) * 1000),
+      bell: bell, reports: KeyReports(log, issuer: settings.issuer, source: source), stateKeeper: stateKeeper,
+      fileWatch: fileWatch,
+      dependencies: Dependencies(
+        now: { Clock.monotonicMilliseconds }, wallSeconds: { Int(Clock.wallSeconds) },
+        random: { Double.random(in: 0..<1) }, makeTimer: makeTimer,
+        fetch: { reader.fetch(on: loop, $0).map { fetch in { fetch.cancel() } } }),
+      tell: tell)
   }
 }

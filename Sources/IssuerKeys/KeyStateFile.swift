@@ -1,11 +1,8 @@
 // The state file of one issuer on disk: read with distrust, replaced in one step. It is trust material: who can write it
-// can mint tokens. What is inside is KeyState's. `unsafe` is here because files are C calls; each reads or fills memory of
-// its own frame only, during the call.
+// can mint tokens. What is inside is KeyState's.
 
 import Dispatch
-import EventLoops
 import Glibc
-import HTTPFetch
 import POSIX
 import Verification
 
@@ -34,49 +31,44 @@ package struct KeyStateFile: Sendable {
 
   /// The file's bytes; nil when there is none.
   package func read() throws(KeyStateFault) -> [UInt8]? {
-    // A link could lead to a file that somebody else fills; a FIFO would block the start.
-    let descriptor = unsafe open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)
-    guard descriptor >= 0 else {
-      if errno == ENOENT { return nil }
-      throw .file(errno == ELOOP ? "\(path) is a link" : SystemError("open \(path)").description)
+    let complaint: String?
+    do throws(SystemError) {
+      // A link could lead to a file that somebody else fills; a FIFO would block the start.
+      let file = try FileDescriptor.open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
+      complaint = Self.complaint(try file.status())
+      if complaint == nil, let bytes = try file.readAll(atMost: KeyState.maximumBytes) { return bytes }
+    } catch {
+      if error.code == ENOENT { return nil }
+      throw .file(error.code == ELOOP ? "\(path) is a link" : error.description)
     }
-    defer { close(descriptor) }
-    var status = stat()
-    guard unsafe fstat(descriptor, &status) == 0 else { throw .file(SystemError("fstat \(path)").description) }
-    guard status.st_mode & S_IFMT == S_IFREG else { throw .file("\(path) is no regular file") }
-    guard status.st_uid == geteuid() || status.st_uid == 0 else { throw .file("\(path) belongs to another user") }
-    guard status.st_mode & (S_IWGRP | S_IWOTH) == 0 else { throw .file("\(path) can be written by others") }
-    guard status.st_size <= KeyState.maximumBytes else { throw .file("\(path) is too large") }
-    return try contents(of: descriptor)
+    throw .file("\(path) \(complaint ?? "is too large")")
   }
 
-  private func contents(of descriptor: Int32) throws(KeyStateFault) -> [UInt8] {
-    var bytes: [UInt8] = []
-    var part = [UInt8](repeating: 0, count: 64 * 1024)
-    while bytes.count <= KeyState.maximumBytes {
-      let count = unsafe part.withUnsafeMutableBytes { unsafe Glibc.read(descriptor, $0.baseAddress, $0.count) }
-      if count == 0 { return bytes }
-      guard count > 0 else { throw .file(SystemError("read \(path)").description) }
-      bytes += part[..<count]
-    }
-    throw .file("\(path) is too large")
+  /// What makes a file unfit to be believed: whoever can write it can mint tokens.
+  private static func complaint(_ status: FileStatus) -> String? {
+    if !status.isRegular { return "is no regular file" }
+    if status.owner != geteuid(), status.owner != 0 { return "belongs to another user" }
+    if status.mode & 0o022 != 0 { return "can be written by others" }
+    return status.size > KeyState.maximumBytes ? "is too large" : nil
   }
 
   // MARK: - Writing
 
   /// Replaces the file: whoever reads it, whenever the power fails, finds the old bytes or the new ones.
   package func write(_ bytes: [UInt8]) throws(KeyStateFault) {
-    if unsafe mkdir(folder, 0o700) != 0, errno != EEXIST { throw failure("mkdir \(folder)") }
-    let directory = unsafe open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-    guard directory >= 0 else { throw failure("open \(folder)") }
-    defer { close(directory) }
-    removeLeftovers(in: directory)
-    // A second time where another process took a file that had no lock yet for a leftover.
-    for isLast in [false, true] {
-      if try replace(with: bytes, in: directory, isLast: isLast) { break }
+    do throws(SystemError) {
+      try Folder.make(folder)
+      let directory = try FileDescriptor.open(folder, O_RDONLY | O_DIRECTORY)
+      removeLeftovers(in: directory)
+      // A second time where another process took a file that had no lock yet for a leftover.
+      for isLast in [false, true] {
+        if try replace(with: bytes, in: directory, isLast: isLast) { break }
+      }
+      // The name is on disk only when the folder is.
+      try directory.sync()
+    } catch {
+      throw .file(error.description)
     }
-    // The name is on disk only when the folder is.
-    guard fsync(directory) == 0 else { throw failure("fsync \(folder)") }
   }
 
   /// Writes a temporary file and puts it in the file's place. Its name is nobody else's, so that gateways with one folder
@@ -85,69 +77,45 @@ package struct KeyStateFile: Sendable {
   ///
   /// False where the temporary file was gone, unless this is the last attempt.
   private func replace(
-    with bytes: [UInt8], in directory: Int32, isLast: Bool
-  ) throws(KeyStateFault) -> Bool {
+    with bytes: [UInt8], in directory: borrowing FileDescriptor, isLast: Bool
+  ) throws(SystemError) -> Bool {
     let temporary = ".\(name).\(String(UInt64.random(in: 0...UInt64.max), radix: 16)).new"
-    let descriptor = unsafe openat(directory, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o600)
-    guard descriptor >= 0 else { throw failure("create \(folder)/\(temporary)") }
-    defer { close(descriptor) }
-    _ = flock(descriptor, LOCK_EX | LOCK_NB)
-    do throws(KeyStateFault) {
-      try writeAll(bytes, to: descriptor)
-      guard fsync(descriptor) == 0 else { throw failure("fsync \(folder)/\(temporary)") }
-      guard unsafe renameat(directory, temporary, directory, name) == 0 else {
-        if errno == ENOENT, !isLast { return false }
-        throw failure("rename to \(path)")
-      }
+    let file = try directory.open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode: 0o600)
+    // It is locked until it has its name.
+    defer { withExtendedLifetime(file) {} }
+    _ = file.tryLock()
+    do throws(SystemError) {
+      try file.writeAll(bytes)
+      try file.sync()
     } catch {
-      _ = unsafe unlinkat(directory, temporary, 0)
+      directory.remove(temporary)
+      throw error
+    }
+    do throws(SystemError) {
+      try directory.rename(temporary, to: name)
+    } catch {
+      if error.code == ENOENT, !isLast { return false }
+      directory.remove(temporary)
       throw error
     }
     return true
   }
 
   /// Removes temporary files whose processes were killed: nobody holds their locks. Never waits.
-  private func removeLeftovers(in directory: Int32) {
-    for leftover in Self.names(in: folder) ?? [] where leftover.hasPrefix(".\(name).") && leftover.hasSuffix("new") {
-      let descriptor = unsafe openat(directory, leftover, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)
-      // A link is none of ours.
-      guard descriptor >= 0 else {
-        if errno == ELOOP { _ = unsafe unlinkat(directory, leftover, 0) }
-        continue
+  private func removeLeftovers(in directory: borrowing FileDescriptor) {
+    for leftover in Folder.names(in: folder) ?? [] where leftover.hasPrefix(".\(name).") && leftover.hasSuffix("new") {
+      do throws(SystemError) {
+        let file = try directory.open(leftover, O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
+        if file.tryLock() { directory.remove(leftover) }
+      } catch {
+        // A link is none of ours.
+        if error.code == ELOOP { directory.remove(leftover) }
       }
-      if flock(descriptor, LOCK_EX | LOCK_NB) == 0 { _ = unsafe unlinkat(directory, leftover, 0) }
-      close(descriptor)
     }
   }
 
   /// The names in a folder; nil when it can't be read.
-  package static func names(in folder: String) -> [String]? {
-    // Safe: the stream is this function's own and closed at its end; an entry is copied before the next is read.
-    guard let stream = unsafe opendir(folder) else { return nil }
-    defer { unsafe closedir(stream) }
-    var names: [String] = []
-    while let entry = unsafe readdir(stream) {
-      names.append(
-        unsafe withUnsafeBytes(of: &entry.pointee.d_name) { bytes in
-          unsafe String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
-        })
-    }
-    return names
-  }
-
-  private func writeAll(_ bytes: [UInt8], to descriptor: Int32) throws(KeyStateFault) {
-    var written = 0
-    while written < bytes.count {
-      let count = unsafe bytes.withUnsafeBytes {
-        unsafe Glibc.write(descriptor, $0.baseAddress! + written, $0.count - written)
-      }
-      if count < 0, errno == EINTR { continue }
-      guard count > 0 else { throw failure("write \(path)") }
-      written += count
-    }
-  }
-
-  private func failure(_ operation: String) -> KeyStateFault { .file(SystemError(operation).description) }
+  package static func names(in folder: String) -> [String]? { Folder.names(in: folder) }
 }
 
 /// Writes states off the loops, one at a time; of those that wait, the newest.

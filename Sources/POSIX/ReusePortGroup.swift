@@ -63,20 +63,11 @@ package enum ReusePortGroup {
     return rows
   }
 
-  /// The first 256 KiB: some 1,700 listening sockets.
+  /// Up to 1 MiB: some 7,000 listening sockets, or that many connections behind fewer of them.
   private static func readTable(_ path: String) -> String? {
-    // Safe: the bridged C string ends with NUL and lives for the call.
-    let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC)
-    guard descriptor >= 0 else { return nil }
-    defer { close(descriptor) }
-    var bytes: [UInt8] = []
-    var part = [UInt8](repeating: 0, count: 16_384)
-    while bytes.count < 262_144 {
-      // Safe: read(2) writes at most the array's own count.
-      let count = unsafe part.withUnsafeMutableBytes { unsafe read(descriptor, $0.baseAddress, $0.count) }
-      guard count > 0 else { break }
-      bytes += part[..<count]
-    }
+    guard let file = try? FileDescriptor.open(path, O_RDONLY | O_CLOEXEC),
+      let bytes = try? file.readPrefix(upTo: 1 << 20)
+    else { return nil }
     return String(decoding: bytes, as: UTF8.self)
   }
 }

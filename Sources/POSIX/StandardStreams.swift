@@ -4,9 +4,7 @@ import Glibc
 
 /// Writes a line to stderr; for commands, before or without a log.
 package func printError(_ line: String) {
-  let bytes = Array((line + "\n").utf8)
-  // Safe: write(2) only reads the array's bytes, during the call.
-  _ = unsafe bytes.withUnsafeBytes { unsafe write(2, $0.baseAddress, $0.count) }
+  _ = writeAll(Array((line + "\n").utf8), to: 2)
 }
 
 /// Hands what was printed on, when stdout is a pipe that somebody waits at.

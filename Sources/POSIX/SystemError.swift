@@ -16,6 +16,9 @@ public struct SystemError: Error, CustomStringConvertible, Sendable {
 
   public var description: String {
     guard code != 0 else { return operation }
-    return "\(operation): \(unsafe String(cString: strerror(code)))"
+    return "\(operation): \(reason)"
   }
+
+  /// `code` in the system's words.
+  package var reason: String { unsafe String(cString: strerror(code)) }
 }

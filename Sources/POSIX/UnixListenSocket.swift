@@ -18,7 +18,7 @@ extension ListenSocket {
     }
     unsafe withUnsafeMutableBytes(of: &address.sun_path) { unsafe $0.copyBytes(from: bytes) }
     let lock = try PathLock(besides: path)
-    defer { lock.release() }
+    defer { withExtendedLifetime(lock) {} }
     let descriptor = try newSocket(AF_UNIX)
     do throws(SystemError) {
       try bind(descriptor, path, &address, options)
@@ -62,8 +62,7 @@ extension ListenSocket {
   /// A socket file that nobody listens on any more: left by a process that died. A living one is never taken over, nor
   /// is a file of another kind: connecting to one is refused in the same words.
   private static func isStale(_ path: String, _ address: UnsafePointer<sockaddr>, _ size: socklen_t) -> Bool {
-    var status = stat()
-    guard unsafe lstat(path, &status) == 0, status.st_mode & S_IFMT == S_IFSOCK else { return false }
+    guard let status = FileStatus(path, followingLinks: false), status.isSocket else { return false }
     // Non-blocking: at one that lives and has a full queue, connecting would wait.
     guard let probe = try? newSocket(AF_UNIX) else { return false }
     defer { close(probe) }
@@ -72,37 +71,29 @@ extension ListenSocket {
 }
 
 /// A lock on what happens at a path: a file beside it, which is there only while the lock is held.
-private struct PathLock {
-  private let descriptor: Int32
-  private let path: String
+private struct PathLock: ~Copyable {
+  private let file: FileDescriptor
 
   /// Waits for another process that is about to open the same socket, which takes milliseconds; two seconds at most.
   init(besides socket: String) throws(SystemError) {
-    path = socket + ".lock"
+    let path = socket + ".lock"
     for _ in 0..<200 {
-      // Nobody else may open it, or they could hold it for ever.
-      let descriptor = unsafe Glibc.open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0o600)
-      guard descriptor >= 0 else { throw SystemError("bind unix:\(socket)") }
-      if flock(descriptor, LOCK_EX | LOCK_NB) == 0, Self.isStill(path, descriptor) {
-        self.descriptor = descriptor
+      let file: FileDescriptor
+      do throws(SystemError) {
+        // Nobody else may open it, or they could hold it for ever.
+        file = try FileDescriptor.open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK, mode: 0o600)
+      } catch {
+        throw SystemError("bind unix:\(socket)", code: error.code)
+      }
+      // Whoever had the lock before may have removed the file that was opened here; then another one counts.
+      if file.tryLock(), let there = FileStatus(path, followingLinks: false), try file.status().isSameFile(as: there) {
+        self.file = file
         return
       }
-      close(descriptor)
       usleep(10_000)
     }
     throw SystemError("bind unix:\(socket): another process holds \(path)", code: 0)
   }
 
-  /// Whoever had the lock before may have removed the file that was opened here; then another one counts.
-  private static func isStill(_ path: String, _ descriptor: Int32) -> Bool {
-    var here = stat()
-    var there = stat()
-    return unsafe fstat(descriptor, &here) == 0 && lstat(path, &there) == 0 && here.st_ino == there.st_ino
-      && here.st_dev == there.st_dev
-  }
-
-  func release() {
-    _ = unsafe unlink(path)
-    close(descriptor)
-  }
+  deinit { _ = unsafe unlink(file.name) }
 }

@@ -1,6 +1,7 @@
 // The files of a certificate authority of one's own in a folder: made once, never written over.
 
 import Glibc
+import POSIX
 
 /// Where `tls-selfsigned` has put what it made.
 public struct SelfSignedFiles: Equatable, Sendable {
@@ -38,8 +39,7 @@ public struct SelfSignedFiles: Equatable, Sendable {
       ]
     } catch { throw TLSFileError(path: certificate, reason: error.description) }
     let folder = String(authority.dropLast("/ca.pem".utf8.count))
-    let made = unsafe mkdir(folder, 0o755)
-    guard made == 0 || errno == EEXIST else { throw PEMFile.failure(folder, errno) }
+    do throws(SystemError) { try Folder.make(folder, mode: 0o755) } catch { throw PEMFile.failure(folder, error) }
     var written: [String] = []
     for (path, bytes, mode) in contents {
       do throws(TLSFileError) {
@@ -54,21 +54,18 @@ public struct SelfSignedFiles: Equatable, Sendable {
 
   /// A new file, with the mode that it keeps from its first byte on.
   private static func write(_ bytes: [UInt8], to path: String, _ mode: mode_t) throws(TLSFileError) {
-    let descriptor = unsafe open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode)
-    guard descriptor >= 0 else { throw PEMFile.failure(path, errno) }
-    var done = 0
-    var code: Int32 = 0
-    while done < bytes.count, code == 0 {
-      // The range handed to write() is the unwritten rest of the array's own storage.
-      let count = unsafe bytes.withUnsafeBytes {
-        unsafe Glibc.write(descriptor, $0.baseAddress! + done, $0.count - done)
+    do throws(SystemError) {
+      let file = try FileDescriptor.open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode: mode)
+      do throws(SystemError) {
+        try file.writeAll(bytes)
+        try file.setMode(mode)
+        try file.sync()
+      } catch {
+        _ = unsafe unlink(path)
+        throw error
       }
-      if count > 0 { done += count } else if errno != EINTR { code = errno }
+    } catch {
+      throw PEMFile.failure(path, error)
     }
-    if code == 0, fchmod(descriptor, mode) != 0 || fsync(descriptor) != 0 { code = errno }
-    if close(descriptor) != 0, code == 0 { code = errno }
-    guard code != 0 else { return }
-    _ = unsafe unlink(path)
-    throw PEMFile.failure(path, code)
   }
 }

@@ -2,6 +2,7 @@
 
 import COpenSSL
 import Glibc
+import POSIX
 
 /// A certificate, key or CA file that can't be used: which one, and why, in words for the log.
 public struct TLSFileError: Error, Equatable, Sendable, CustomStringConvertible {
@@ -21,19 +22,12 @@ public struct TLSFileError: Error, Equatable, Sendable, CustomStringConvertible 
 
 /// When a file was last written, so that a change is seen: also one that a link brings, as in a mounted secret.
 public struct FileStamp: Equatable, Sendable {
-  private let inode: UInt64
-  private let size: Int64
-  private let seconds: Int
-  private let nanoseconds: Int
+  private let mark: FileMark
 
   /// Nil where the file can't be seen.
   public init?(_ path: String) {
-    var status = stat()
-    guard unsafe stat(path, &status) == 0 else { return nil }
-    inode = UInt64(status.st_ino)
-    size = Int64(status.st_size)
-    seconds = status.st_mtim.tv_sec
-    nanoseconds = status.st_mtim.tv_nsec
+    guard let mark = FileMark(path) else { return nil }
+    self.mark = mark
   }
 }
 
@@ -44,32 +38,34 @@ enum PEMFile {
   ///
   /// - Parameter isSecret: refuses a file that others may read or write: who has the key is the gateway.
   static func read(_ path: String, isSecret: Bool) throws(TLSFileError) -> [UInt8] {
-    let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
-    guard descriptor >= 0 else { throw failure(path, errno) }
-    defer { close(descriptor) }
-    var status = stat()
-    guard unsafe fstat(descriptor, &status) == 0 else { throw failure(path, errno) }
-    guard status.st_mode & S_IFMT == S_IFREG else { throw TLSFileError(path: path, reason: "is no regular file") }
-    if isSecret, status.st_mode & 0o007 != 0 {
-      throw TLSFileError(path: path, reason: "others may read or change it; its mode should be 0600 or 0640")
-    }
-    guard status.st_size <= limit else { throw TLSFileError(path: path, reason: "is larger than 1 MiB") }
-    var bytes = [UInt8](repeating: 0, count: Int(status.st_size))
-    var filled = 0
-    while filled < bytes.count {
-      // The range handed to read() is the unfilled rest of the array's own storage.
-      let count = unsafe bytes.withUnsafeMutableBytes { buffer in
-        unsafe Glibc.read(descriptor, buffer.baseAddress! + filled, buffer.count - filled)
-      }
-      if count < 0, errno == EINTR { continue }
-      guard count > 0 else { throw failure(path, count < 0 ? errno : EIO) }
-      filled += count
-    }
-    return bytes
+    try reading(path, isSecret: isSecret).get()
   }
 
-  static func failure(_ path: String, _ code: Int32) -> TLSFileError {
-    TLSFileError(path: path, reason: unsafe String(cString: strerror(code)))
+  private static func reading(_ path: String, isSecret: Bool) -> Result<[UInt8], TLSFileError> {
+    do throws(SystemError) {
+      let file = try FileDescriptor.open(path, O_RDONLY | O_NONBLOCK)
+      if let complaint = complaint(try file.status(), isSecret: isSecret) {
+        return .failure(TLSFileError(path: path, reason: complaint))
+      }
+      let bytes = try file.readAll(atMost: limit)
+      return bytes.map { .success($0) } ?? .failure(TLSFileError(path: path, reason: tooLarge))
+    } catch {
+      return .failure(failure(path, error))
+    }
+  }
+
+  private static let tooLarge = "is larger than 1 MiB"
+
+  private static func complaint(_ status: FileStatus, isSecret: Bool) -> String? {
+    if !status.isRegular { return "is no regular file" }
+    if isSecret, status.mode & 0o007 != 0 {
+      return "others may read or change it; its mode should be 0600 or 0640"
+    }
+    return status.size > limit ? tooLarge : nil
+  }
+
+  static func failure(_ path: String, _ error: SystemError) -> TLSFileError {
+    TLSFileError(path: path, reason: error.reason)
   }
 
   /// Why OpenSSL's last call failed; its queue is empty then.

@@ -60,23 +60,20 @@ struct LogLine {
     switch format {
     case .json:
       append("{\"ts\":\"")
-      appendTime(time)
+      time.append(to: &bytes)
       append("\",\"level\":\"")
       append(level.name)
       append("\",\"event\":\"")
       append(event)
       append("\"")
     case .text:
-      appendTime(time)
+      time.append(to: &bytes)
       append(" ")
       append(level.name)
       append(" ")
       append(event)
     }
   }
-
-  /// Nothing yet.
-  fileprivate init() { format = .text }
 
   mutating func add(_ key: StaticString, _ value: LogValue) {
     append(format == .json ? ",\"" : " ")
@@ -126,57 +123,6 @@ struct LogLine {
     }
     append("\"")
   }
-
-  /// RFC 3339, UTC, with milliseconds. Years 1970 to 9999.
-  fileprivate mutating func appendTime(_ time: Timestamp) {
-    let (days, second) = time.seconds.quotientAndRemainder(dividingBy: 86_400)
-    // Days to a civil date in the calendar of 400-year eras that begin on March 1st (Hinnant, "chrono-Compatible
-    // Low-Level Date Algorithms").
-    let shifted = days + 719_468
-    let era = shifted / 146_097
-    let dayOfEra = shifted % 146_097
-    let yearOfEra = (dayOfEra - dayOfEra / 1460 + dayOfEra / 36_524 - dayOfEra / 146_096) / 365
-    let dayOfYear = dayOfEra - (365 * yearOfEra + yearOfEra / 4 - yearOfEra / 100)
-    let marchMonth = (5 * dayOfYear + 2) / 153
-    let day = dayOfYear - (153 * marchMonth + 2) / 5 + 1
-    let month = marchMonth < 10 ? marchMonth + 3 : marchMonth - 9
-    let year = yearOfEra + era * 400 + (month <= 2 ? 1 : 0)
-    appendDigits(year, 4)
-    append("-")
-    appendDigits(month, 2)
-    append("-")
-    appendDigits(day, 2)
-    append("T")
-    appendDigits(second / 3600, 2)
-    append(":")
-    appendDigits(second / 60 % 60, 2)
-    append(":")
-    appendDigits(second % 60, 2)
-    append(".")
-    appendDigits(time.milliseconds, 3)
-    append("Z")
-  }
-
-  private mutating func appendDigits(_ number: Int, _ width: Int) {
-    var divisor = 1
-    for _ in 1..<width { divisor *= 10 }
-    while divisor > 0 {
-      bytes.append(UInt8(ascii: "0") + UInt8(truncatingIfNeeded: number / divisor % 10))
-      divisor /= 10
-    }
-  }
-}
-
-extension Timestamp {
-  /// RFC 3339, UTC, with milliseconds. Years 1970 to 9999.
-  public var text: String {
-    var line = LogLine()
-    line.appendTime(self)
-    return String(decoding: line.bytes, as: UTF8.self)
-  }
-
-  /// The same in whole seconds.
-  public var textInSeconds: String { String(text.dropLast(5)) + "Z" }
 }
 
 /// Whether a byte may stand in a text value without quotes.

@@ -23,7 +23,7 @@ public struct ProcessFigures: Equatable, Sendable {
 
   /// Reads them now: three small files and a folder, so not on an event loop that serves requests.
   public static func current() -> ProcessFigures {
-    let pages = readSmallFile("/proc/self/statm").flatMap { number(at: 1, in: $0[...]) }
+    let pages = contents(of: "/proc/self/statm").flatMap { number(at: 1, in: $0[...]) }
     return ProcessFigures(
       startSeconds: start, openDescriptors: countOpenDescriptors(), descriptorLimit: POSIX.descriptorLimit(),
       residentBytes: pages.map { $0 * Int(sysconf(Int32(_SC_PAGESIZE))) })
@@ -31,15 +31,17 @@ public struct ProcessFigures: Equatable, Sendable {
 
   /// Worked out once, so that a later step of the clock does not look like a restart.
   private static let start: Double? = {
-    guard let stat = readSmallFile("/proc/self/stat"), let nameEnd = stat.lastIndex(of: UInt8(ascii: ")")),
+    guard let stat = contents(of: "/proc/self/stat"), let nameEnd = stat.lastIndex(of: UInt8(ascii: ")")),
       // Field 22 (proc_pid_stat(5)); the second is the program's name, which may hold spaces and brackets.
       let ticks = number(at: 19, in: stat[stat.index(after: nameEnd)...])
     else { return nil }
-    let now = clock(CLOCK_REALTIME)
-    let sinceBoot = clock(CLOCK_BOOTTIME)
-    let boot = Double(now.tv_sec - sinceBoot.tv_sec) + Double(now.tv_nsec - sinceBoot.tv_nsec) / 1e9
-    return boot + Double(ticks) / Double(sysconf(Int32(_SC_CLK_TCK)))
+    return Clock.machineStartSeconds + Double(ticks) / Double(sysconf(Int32(_SC_CLK_TCK)))
   }()
+
+  /// A file of /proc: a few hundred bytes; nil where it cannot be read.
+  private static func contents(of path: String) -> [UInt8]? {
+    do throws(SystemError) { return try FileDescriptor.open(path, O_RDONLY).readAll(atMost: 4095) } catch { return nil }
+  }
 
   /// The number in a field, counted from 0, of a line whose fields are separated by single spaces.
   private static func number(at index: Int, in line: ArraySlice<UInt8>) -> Int? {

@@ -84,11 +84,6 @@ extension TokenReader {
     if kind == .user { append(claims.email, to: &buffer) }
   }
 
-  /// Appends a service's `common_name`, escaped as `appendUser` says; nothing for a user.
-  public borrowing func appendCommonName(to buffer: inout [UInt8]) {
-    if kind == .service { append(claims.commonName, to: &buffer) }
-  }
-
   /// Appends `sub`, escaped as `appendUser` says; nothing where it is absent. Its length is bounded by the token alone:
   /// at most 18 KiB once escaped.
   public borrowing func appendSubject(to buffer: inout [UInt8]) {

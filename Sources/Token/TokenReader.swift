@@ -361,11 +361,4 @@ extension TokenReader {
   ) throws(Failure) -> Result {
     try body(payload, payloadBytes.span.extracting(0..<payloadCount))
   }
-
-  /// Calls `body` with the parsed header and its bytes, for `explain`; as ``withPayload(_:)``.
-  public borrowing func withHeader<Result, Failure>(
-    _ body: (borrowing JSONDocument, Span<UInt8>) throws(Failure) -> Result
-  ) throws(Failure) -> Result {
-    try body(header, headerBytes.span.extracting(0..<headerCount))
-  }
 }

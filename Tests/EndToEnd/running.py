@@ -6,10 +6,16 @@ import pathlib
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "scripts"))
+
+from processes import clean_environment, free_port  # noqa: E402, F401
+from processes import stop as end  # noqa: E402
+
 BINARY = pathlib.Path(os.environ.get("GATEWAY_BINARY", ROOT / ".build" / "debug" / "access-gateway"))
 SANITIZED = any(part in (".build-asan", ".build-tsan") for part in BINARY.parts)
 PATIENCE = 30.0  # seconds; every wait ends earlier when what it waits for happens
@@ -32,34 +38,12 @@ def eventually(condition, what, seconds=PATIENCE):
         time.sleep(0.02)
 
 
-_ports_given = set()
-
-
-def free_port():
-    """A TCP port of 127.0.0.1 that nothing listens on, and that was not given out before in this session."""
-    while True:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-        if port not in _ports_given:
-            _ports_given.add(port)
-            return port
-
-
 def listening(port):
     try:
         socket.create_connection(("127.0.0.1", port), timeout=1).close()
         return True
     except OSError:
         return False
-
-
-def clean_environment(extra=None):
-    """The environment without settings of the gateway that the person at the keyboard may have."""
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("GATEWAY_") and k != "CF_TEAMS_DOMAIN"}
-    environment["SWIFT_BACKTRACE"] = "enable=no"
-    environment.update(extra or {})
-    return environment
 
 
 def run(*arguments, env=None, stdin="", timeout=PATIENCE):
@@ -102,14 +86,7 @@ class Process:
 
     def stop(self):
         """SIGTERM, then SIGKILL; the exit code."""
-        if self.child.poll() is None:
-            self.child.terminate()
-            try:
-                self.child.wait(PATIENCE)
-            except subprocess.TimeoutExpired:
-                self.child.kill()
-                self.child.wait()
-        return self.child.returncode
+        return end(self.child, patience=PATIENCE)
 
     def discard(self):
         self.stop()

@@ -1,6 +1,7 @@
 // What is written for each decision, and above all: nothing but a decision to allow is ever read as one.
 
 import EnvoyAuthorization
+import Seeding
 import Testing
 
 /// A reply's parts, with the bytes that they lie in.
@@ -143,7 +144,7 @@ private struct Parts {
   }
 
   @Test func `over all inputs only a decision to allow is read as one`() {
-    var random = Seeded(seed: 16)
+    var random = SeededGenerator(seed: 16)
     for _ in 0..<5000 {
       var parts = Parts()
       let isClean = random.next() % 2 == 0
@@ -184,18 +185,5 @@ private struct Parts {
       }
       if isAsDecided { #expect(answer.headers.count == parts.headers.count) }
     }
-  }
-}
-
-/// SplitMix64: the same numbers each time.
-private struct Seeded: RandomNumberGenerator {
-  var seed: UInt64
-
-  mutating func next() -> UInt64 {
-    seed &+= 0x9E37_79B9_7F4A_7C15
-    var z = seed
-    z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-    return z ^ (z >> 31)
   }
 }

@@ -44,7 +44,6 @@ private final class State: @unchecked Sendable {
     var written: [UInt8] = []
     reader.appendUser(to: &written)
     reader.appendEmail(to: &written)
-    reader.appendCommonName(to: &written)
     reader.appendSubject(to: &written)
     precondition(written.allSatisfy { $0 >= 0x20 && $0 <= 0x7E }, "a raw byte leaves")
     if screened == .settled { precondition(form == nil, "settled and refused") }

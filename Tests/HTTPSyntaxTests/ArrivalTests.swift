@@ -1,6 +1,7 @@
 // How bytes arrive changes nothing: pieces, prefixes, mutations. And no bytes trap.
 
 import HTTPSyntax
+import Seeding
 import Testing
 
 @Suite struct ArrivalTests {
@@ -70,7 +71,7 @@ import Testing
   }
 
   @Test func `twenty thousand mutated heads never trap, and every way of arrival agrees`() {
-    var random = SplitMix(state: 0x9E37_79B9)
+    var random = SeededGenerator(seed: 0x9E37_79B9)
     var complete = 0
     var refused = 0
     for round in 0..<20_000 {
@@ -104,7 +105,7 @@ import Testing
     bytes.indices.dropLast(3).contains { bytes[$0...].starts(with: [13, 10, 13, 10]) }
   }
 
-  private func mutate(_ bytes: inout [UInt8], _ random: inout SplitMix) {
+  private func mutate(_ bytes: inout [UInt8], _ random: inout SeededGenerator) {
     let interesting: [UInt8] = [0, 9, 10, 13, 32, 35, 42, 44, 47, 48, 58, 64, 65, 97, 127, 128, 255]
     guard !bytes.isEmpty else { return bytes.append(71) }
     let place = Int.random(in: 0..<bytes.count, using: &random)
@@ -123,18 +124,5 @@ import Testing
       let other = Int.random(in: 0..<bytes.count, using: &random)
       bytes.swapAt(place, other)
     }
-  }
-}
-
-/// A seeded generator: a failing round can be run again.
-struct SplitMix: RandomNumberGenerator {
-  var state: UInt64
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var z = state
-    z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-    return z ^ (z >> 31)
   }
 }

@@ -1,3 +1,4 @@
+import Seeding
 import Testing
 
 @testable import IssuerKeys
@@ -182,7 +183,7 @@ struct KeyScheduleTests {
   }
 
   @Test func `whatever happens in whatever order, two fetches are never under way and a timer is set for the next`() {
-    var random = SystemRandomNumberGenerator()
+    var random = SeededGenerator.ofThisRun()
     for _ in 0..<200 {
       var schedule = KeySchedule(refresh: 60_000, maxAge: 600_000)
       if Bool.random(using: &random) { schedule.restore(at: 0, age: Int64.random(in: 0..<700_000, using: &random)) }

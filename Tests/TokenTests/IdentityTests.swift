@@ -52,7 +52,6 @@ import Token
     #expect(checking(both, expecting: Self.expecting(.identity)) == nil)
     #expect(checking(both, expecting: Self.expecting(.service)) == .identity)
     #expect(Self.written(both) { $0.appendUser(to: &$1) } == "someone@example.com")
-    #expect(Self.written(both) { $0.appendCommonName(to: &$1) } == "")
   }
 
   @Test(arguments: [nil, #""""#])
@@ -62,7 +61,6 @@ import Token
     #expect(checking(claims, expecting: Self.expecting(.service)) == nil)
     #expect(checking(claims, expecting: Self.expecting(.identity)) == .identity)
     #expect(Self.written(claims) { $0.appendUser(to: &$1) } == "e367.access")
-    #expect(Self.written(claims) { $0.appendCommonName(to: &$1) } == "e367.access")
     #expect(Self.written(claims) { $0.appendEmail(to: &$1) } == "")
     #expect(Self.written(claims) { $0.appendSubject(to: &$1) } == "")
   }
@@ -107,7 +105,6 @@ import Token
       $0.appendUser(to: &$1)
       $0.appendEmail(to: &$1)
       $0.appendSubject(to: &$1)
-      $0.appendCommonName(to: &$1)
     }
     #expect(text == "")
   }

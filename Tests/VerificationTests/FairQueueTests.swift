@@ -1,5 +1,6 @@
 // The order of verifications, as a table of who came and who goes; and what is remembered of requesters.
 
+import Seeding
 import Testing
 
 @testable import Verification
@@ -55,9 +56,7 @@ import Testing
   }
 
   @Test func `a queue that is filled and emptied at random loses nothing and doubles nothing`() {
-    var random = SystemRandomNumberGenerator()
-    let seed = random.next()
-    var generator = Generator(state: seed)
+    var generator = SeededGenerator.ofThisRun()
     var queue = FairQueue(cells: 300)
     var outside = Set(0..<300)
     for _ in 0..<20_000 {
@@ -67,72 +66,11 @@ import Testing
           cell, Standing.allCases.randomElement(using: &generator)!,
           connection: UInt64.random(in: 0..<90, using: &generator))
       } else if let cell = queue.popFirst() {
-        #expect(outside.insert(cell).inserted, "seed \(seed)")
+        #expect(outside.insert(cell).inserted)
       } else {
-        #expect(outside.count == 300, "seed \(seed)")
+        #expect(outside.count == 300)
       }
-      #expect(queue.count == 300 - outside.count, "seed \(seed)")
+      #expect(queue.count == 300 - outside.count)
     }
-  }
-
-  private struct Generator: RandomNumberGenerator {
-    var state: UInt64
-    mutating func next() -> UInt64 {
-      state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
-      return state ^ state >> 29
-    }
-  }
-}
-
-@Suite struct StandingsTests {
-  private let one = Requester(connection: 1, peer: 10)
-
-  @Test(
-    arguments: [
-      ([], .unknown), ([true], .proven), ([false], .failing), ([true, false], .failing),
-      ([true, true, false], .proven),
-      ([false, true, true], .proven),
-    ] as [([Bool], Standing)])
-  func `a connection stands by the majority of its outcomes`(_ outcomes: [Bool], _ standing: Standing) {
-    var standings = Standings()
-    for isGenuine in outcomes { standings.note(one, isGenuine: isGenuine, now: 100) }
-    #expect(standings.standing(of: one, now: 100) == standing)
-  }
-
-  @Test func `a new connection of a failing peer is suspect, a proven one of the same peer is not`() {
-    var standings = Standings()
-    let good = Requester(connection: 2, peer: 10)
-    standings.note(good, isGenuine: true, now: 100)
-    for connection in 3..<50 as Range<UInt64> {
-      standings.note(Requester(connection: connection, peer: 10), isGenuine: false, now: 100)
-    }
-    #expect(standings.standing(of: good, now: 100) == .proven)
-    #expect(standings.standing(of: Requester(connection: 99, peer: 10), now: 100) == .suspect)
-    #expect(standings.standing(of: Requester(connection: 99, peer: 11), now: 100) == .unknown)
-    // Without an address nothing is held against it.
-    #expect(standings.standing(of: Requester(connection: 99, peer: 0), now: 100) == .unknown)
-  }
-
-  @Test func `what failed is forgotten`() {
-    var standings = Standings()
-    for _ in 0..<1000 { standings.note(one, isGenuine: false, now: 100) }
-    #expect(standings.standing(of: one, now: 130) == .failing)
-    #expect(standings.standing(of: one, now: 190) == .unknown)
-  }
-
-  @Test func `three thousand failing connections are all known, and the good one among them`() {
-    var standings = Standings()
-    let good = Requester(connection: 1500, peer: 10)
-    standings.note(good, isGenuine: true, now: 100)
-    for connection in 1...3000 as ClosedRange<UInt64> where connection != 1500 {
-      standings.note(Requester(connection: connection, peer: 10), isGenuine: false, now: 100)
-    }
-    var failing = 0
-    for connection in 1...3000 as ClosedRange<UInt64> {
-      let requester = Requester(connection: connection, peer: 10)
-      if standings.standing(of: requester, now: 101) == .failing { failing += 1 }
-    }
-    #expect(standings.standing(of: good, now: 101) == .proven)
-    #expect(failing > 2900)
   }
 }

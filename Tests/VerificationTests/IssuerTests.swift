@@ -1,4 +1,4 @@
-// The stand-in issuer: what it writes is what Cloudflare's tokens and sets look like, and its file keeps to itself.
+// The stand-in issuer: what it writes is what Cloudflare's tokens and sets look like.
 
 import Foundation
 import DevIssuer
@@ -47,46 +47,5 @@ import Token
       #expect(Base64URLEncoding.encode(text.utf8) == expected)
     }
     #expect(Base64URLEncoding.encode([0xfb, 0xff]) == "-_8")
-  }
-
-  @Test func `keys survive their file, which only its owner may read`() throws {
-    let folder = FileManager.default.temporaryDirectory.appending(path: "issuer-\(UUID().uuidString)")
-    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-    defer { try? FileManager.default.removeItem(at: folder) }
-    let path = folder.appending(path: "keys.pem").path
-    #expect(throws: IssuerError.file("open", ENOENT)) { try KeyFile.read(path) }
-
-    let team = try StandInIssuer(issuer: Fixture.cloudflare)
-    try team.rotate()
-    try KeyFile.write(team.keys, to: path)
-    let read = try KeyFile.read(path)
-    #expect(read.map(\.kid) == team.keys.map(\.kid))
-    #expect(try StandInIssuer(issuer: Fixture.cloudflare, keys: read).keySet() == team.keySet())
-    let mode = try FileManager.default.attributesOfItem(atPath: path)[.posixPermissions] as? Int
-    #expect(mode == 0o600)
-    #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path) == ["keys.pem"])
-
-    // Written again over itself, and by a shorter one.
-    try KeyFile.write([team.current], to: path)
-    #expect(try KeyFile.read(path).map(\.kid) == [team.current.kid])
-
-    try FileManager.default.setAttributes([.posixPermissions: 0o640], ofItemAtPath: path)
-    #expect(throws: IssuerError.file("mode", EPERM)) { try KeyFile.read(path) }
-    try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: path)
-    let link = folder.appending(path: "link.pem").path
-    try FileManager.default.createSymbolicLink(atPath: link, withDestinationPath: path)
-    #expect(throws: IssuerError.file("open", ELOOP)) { try KeyFile.read(link) }
-  }
-
-  @Test(arguments: [SigningAlgorithm.es256, .es384, .es512, .ed25519, .ed448])
-  func `a key of each curve is known again from its PEM`(_ algorithm: SigningAlgorithm) throws {
-    let key = try #require(Fixture.signers[algorithm])
-    let read = try SigningKey.read(pem: key.pem())
-    #expect(read.map(\.kid) == [key.kid])
-    #expect(read.map(\.algorithm) == [algorithm])
-  }
-
-  @Test func `a text without keys is refused`() {
-    #expect(throws: IssuerError.unusableKey) { try SigningKey.read(pem: Array("nothing".utf8)) }
   }
 }

@@ -1,6 +1,7 @@
 // What is remembered, for how long, and that no flood takes more than the bound.
 
 import DevIssuer
+import Seeding
 import Testing
 import Token
 
@@ -372,7 +373,7 @@ import Token
     index.grow(to: 64)
     // A reference: hash to places. Hashes collide wholly (mod 5) and in their home slot (mod 64).
     var expected: [UInt32: Set<UInt32>] = [:]
-    var generator = SystemRandomNumberGenerator()
+    var generator = SeededGenerator.ofThisRun()
     for step in 0..<20_000 {
       let hash = UInt32.random(in: 0..<5, using: &generator) * 64 + UInt32.random(in: 60..<66, using: &generator)
       // The first place, the last one, and some between.

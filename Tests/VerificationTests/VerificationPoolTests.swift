@@ -129,35 +129,32 @@ import Verification
     let woken = DispatchSemaphore(value: 0)
     let pool = VerificationPool(cells: 8, workers: 2, wake: [{ woken.signal() }])
     let tokens = try (0..<16).map { try token("user\($0)@example.com") }
-    var done = 0
+    // Requests that wait for a cell; the loop gets one cell for all of them.
+    var waiting: [Int: Int] = [:]
+    var answered = 0
     var part: [Int] = []
-    var under = 0
-    for round in 0..<2_000 {
-      while under >= 8 {
-        try #require(woken.wait(timeout: .now() + 20) == .success)
-        pool.takeFinished(loop: 0, into: &part)
-        for cell in part {
-          #expect(pool.finished(cell).isGenuine)
-          pool.release(cell, loop: 0)
-        }
-        under -= part.count
-        done += part.count
-      }
-      switch try submit(tokens[round % 16], to: pool) {
-      case .queued: under += 1
-      // The loop gets one cell for all that wait for it.
-      case .joined: done += 1
-      case .full: Issue.record("full with \(under) under way")
-      }
-    }
-    while under > 0 {
+    func take() throws {
       try #require(woken.wait(timeout: .now() + 20) == .success)
       pool.takeFinished(loop: 0, into: &part)
-      for cell in part { pool.release(cell, loop: 0) }
-      under -= part.count
-      done += part.count
+      for cell in part {
+        #expect(pool.finished(cell).isGenuine)
+        let waiters = waiting.removeValue(forKey: cell)
+        answered += try #require(waiters, "a cell that nobody waits for")
+        pool.release(cell, loop: 0)
+      }
     }
-    #expect(done == 2_000)
+    for round in 0..<2_000 {
+      while waiting.count >= 8 { try take() }
+      switch try submit(tokens[round % 16], to: pool) {
+      case .queued(let cell):
+        #expect(waiting[cell] == nil)
+        waiting[cell] = 1
+      case .joined(let cell): waiting[cell] = try #require(waiting[cell], "joined to what was given back") + 1
+      case .full: Issue.record("full with \(waiting.count) under way")
+      }
+    }
+    while !waiting.isEmpty { try take() }
+    #expect(answered == 2_000)
   }
 
   @Test func `failing connections never have more than their share of the cells, and others find the rest`() throws {
