@@ -7,6 +7,12 @@ import Testing
 
 @testable import HTTPFetch
 
+/// A fetch that is looked at and not kept.
+private final class Seen {
+  weak var fetch: Fetch?
+  func see(_ fetch: Fetch) { self.fetch = fetch }
+}
+
 @Suite("A fetch in flight")
 struct FetchTests {
   /// A loopback port that takes connections in and says nothing.
@@ -35,21 +41,21 @@ struct FetchTests {
     let (socket, target) = try silence()
     defer { close(socket.descriptor) }
     let loop = try EventLoop()
-    weak var ended: Fetch?
-    ended = try Fetch(target, on: loop, deadline: 20) { _ in loop.stop() }
-    #expect(ended != nil)
+    let ended = Seen()
+    ended.see(try Fetch(target, on: loop, deadline: 20) { _ in loop.stop() })
+    #expect(ended.fetch != nil)
     loop.run()
-    #expect(ended == nil)
+    #expect(ended.fetch == nil)
 
     var answers = 0
-    weak var cancelled: Fetch?
-    cancelled = try Fetch(target, on: loop, deadline: 20) { _ in answers += 1 }
+    let cancelled = Seen()
+    cancelled.see(try Fetch(target, on: loop, deadline: 20) { _ in answers += 1 })
     let end = LoopTimer(on: loop) { loop.stop() }
-    let cancel = LoopTimer(on: loop) { cancelled?.cancel() }
+    let cancel = LoopTimer(on: loop) { cancelled.fetch?.cancel() }
     cancel.fireSoon()
     end.schedule(afterMilliseconds: 60)
     loop.run()
-    #expect(cancelled == nil && answers == 0, "nothing is called after that, not even by the deadline")
+    #expect(cancelled.fetch == nil && answers == 0, "nothing is called after that, not even by the deadline")
   }
 
   @Test func `a completion may cancel the fetch that calls it`() throws {
@@ -57,13 +63,14 @@ struct FetchTests {
     defer { close(socket.descriptor) }
     let loop = try EventLoop()
     var answers = 0
-    weak var fetch: Fetch?
-    fetch = try Fetch(target, on: loop, deadline: 20) { _ in
-      answers += 1
-      fetch?.cancel()
-      loop.stop()
-    }
+    let seen = Seen()
+    seen.see(
+      try Fetch(target, on: loop, deadline: 20) { _ in
+        answers += 1
+        seen.fetch?.cancel()
+        loop.stop()
+      })
     loop.run()
-    #expect(answers == 1 && fetch == nil)
+    #expect(answers == 1 && seen.fetch == nil)
   }
 }
