@@ -71,7 +71,7 @@ final class KeySource {
     self.changed = changed
     self.fetchEnded = fetchEnded
     maxAge = gateway.keysMaxAgeSeconds
-    reader = KeySetReader(settings, caFile: gateway.caFile)
+    reader = KeySetReader(settings, caFile: settings.caFile)
     schedule = KeySchedule(
       refresh: Int64(gateway.keysRefreshSeconds) * 1000, maxAge: Int64(gateway.keysMaxAgeSeconds) * 1000)
     // Keys from a file are on this machine already.
