@@ -34,7 +34,7 @@ private func exitCode(_ arguments: [String]) -> Int32 {
   #expect(try SettingsFlags.parse([]).given.isEmpty)
   let flags = SettingsFlags.helpMessage(columns: 2000).split(separator: "\n")
     .compactMap { $0.split(separator: " ").first }.filter { $0.hasPrefix("--") }.map(String.init)
-  #expect(flags == SettingsTable.rows.map(\.flag))
+  #expect(flags == ["--config"] + SettingsTable.rows.map(\.flag))
 }
 
 @Test(arguments: SettingsTable.rows.map(\.name)) func `help tells flag, variable and default of each setting`(

@@ -85,7 +85,9 @@ struct ClaimRecord {
       guard !isElement else { return writer.other() }
       writer.beginArray()
       var cursor = document.children(of: node)
-      while let element = document.nextElement(&cursor) { append(element, document, source, isElement: true, to: &writer, &unescaped) }
+      while let element = document.nextElement(&cursor) {
+        append(element, document, source, isElement: true, to: &writer, &unescaped)
+      }
       writer.endArray()
     }
   }
