@@ -1,5 +1,6 @@
 """`test`, `explain` and `schema` by hand, as a user would: output and exit codes."""
 
+import hashlib
 import json
 
 import jsonschema
@@ -151,6 +152,20 @@ def test_an_applications_policies_stand_in_for_require(files, team):
     token = team.mint(email=None, common_name="robot", sub="")
     assert explain(files, token).returncode == 0
     assert run("explain", "--config", files[0], "--audience", AUD, stdin=token).returncode == 1
+
+
+def test_explain_knows_who_is_revoked(files, team):
+    settings, revoked = files[0], files[0].with_name("revoked.yaml")
+    token = team.mint(email="lea@acme.com", groups="eng")
+    digest = hashlib.sha256(token.encode()).hexdigest()
+    settings.write_text(settings.read_text() + f"revocation: {{file: {revoked}}}\n")
+    for entry, code in (("email: LEA@acme.com", 1), (f"token_sha256: {digest}", 1), ("email: other@acme.com", 0),
+                        ("email: lea@acme.com, issued_before: 2001-01-01T00:00:00Z", 0)):
+        revoked.write_text(f"revoked:\n  - {{{entry}}}\n")
+        revoked.chmod(0o644)
+        done = explain(files, token, "--client-ip", "198.51.100.7")
+        assert done.returncode == code, done.stdout + done.stderr
+        assert ("reason revoked" in done.stdout) == (code == 1)
 
 
 @pytest.mark.parametrize("arguments, code", [

@@ -58,7 +58,9 @@ private func exitCode(_ arguments: [String]) -> Int32 {
 
 @Test func `each command is in the help`() {
   let text = AccessGateway.helpMessage(columns: 200)
-  for command in ["serve (default)", "check", "explain", "healthcheck", "keys", "token", "issuer", "demo"] {
+  for command in [
+    "serve (default)", "check", "test", "explain", "schema", "healthcheck", "keys", "token", "issuer", "demo",
+  ] {
     #expect(text.contains("\n  \(command) "))
   }
   #expect(AccessGateway.configuration.version == programVersion)
