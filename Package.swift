@@ -50,11 +50,12 @@ let package = Package(
     room("POSIX", ["CLinux"]),
     room("HTTPSyntax"),
     room("Token"),
+    room("Wording"),
     room("Policy"),
     room("EnvoyAuthorization", ["HTTPSyntax"]),
 
-    room("Settings"),
-    room("SettingsFile", ["Policy", "CYAML"]),
+    room("Settings", ["Policy", "Wording"]),
+    room("SettingsFile", ["Policy", "Wording", "CYAML"]),
     room("HTTP2", ["CNGHTTP2", "HTTPSyntax"]),
     room("TLS", ["COpenSSL", "POSIX"]),
     room("Telemetry", ["POSIX"]),
@@ -73,7 +74,7 @@ let package = Package(
       name: "Gateway",
       dependencies: [
         "ForwardAuth", "Admin", "IssuerKeys", "DevIssuer", "HTTPServing", "HTTPFetch", "HTTPSyntax", "Verification",
-        "Token", "EventLoops", "Telemetry", "Settings", "POSIX", argumentParser,
+        "Token", "EventLoops", "Telemetry", "Settings", "SettingsFile", "Policy", "Wording", "POSIX", argumentParser,
       ], cSettings: [gnuSource], swiftSettings: strict),
 
     tool("Refusals", in: "bench", ["Token", "Verification", "DevIssuer", "COpenSSL"]),
@@ -102,7 +103,7 @@ let package = Package(
       of: "Gateway",
       [
         "ForwardAuth", "Admin", "DevIssuer", "HTTPServing", "HTTPFetch", "HTTPSyntax", "Token", "Telemetry", "Settings",
-        "POSIX",
+        "SettingsFile", "Policy", "POSIX",
         argumentParser,
       ]),
   ]

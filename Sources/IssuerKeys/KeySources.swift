@@ -89,7 +89,7 @@ extension KeySource {
     _ settings: IssuerSettings, of gateway: GatewaySettings, on loop: EventLoop, bell: UnknownKidBell, log: Log,
     tell: @escaping (KeySourceEvent) -> Void
   ) throws(SystemError) {
-    let reader = KeySetReader(settings, caFile: gateway.caFile)
+    let reader = KeySetReader(settings, caFile: settings.caFile)
     let source = settings.keysLocation.description
     let makeTimer = { (action: @escaping () -> Void) -> any OneShotTimer in LoopTimer(on: loop, action) }
     var stateKeeper: KeyStateKeeper?

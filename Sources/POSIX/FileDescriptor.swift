@@ -64,20 +64,6 @@ package struct FileDescriptor: ~Copyable, Sendable {
     return bytes
   }
 
-  /// All bytes from here to the end; nil where they are more than `limit`.
-  package borrowing func readAll(atMost limit: Int) throws(SystemError) -> [UInt8]? {
-    var bytes: [UInt8] = []
-    var part = [UInt8](repeating: 0, count: min(limit + 1, 64 * 1024))
-    while bytes.count <= limit {
-      let count = unsafe part.withUnsafeMutableBytes { unsafe Glibc.read(number, $0.baseAddress, $0.count) }
-      if count < 0, errno == EINTR { continue }
-      guard count >= 0 else { throw SystemError("read \(name)") }
-      if count == 0 { return bytes }
-      bytes += part[..<count]
-    }
-    return nil
-  }
-
   package borrowing func writeAll(_ bytes: [UInt8]) throws(SystemError) {
     guard POSIX.writeAll(bytes, to: number) else { throw SystemError("write \(name)") }
   }

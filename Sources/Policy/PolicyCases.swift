@@ -22,6 +22,32 @@ public struct CaseRequest: Sendable, Equatable {
   }
 }
 
+extension CaseRequest {
+  /// The request's fields as the application's family would bring them, and the bytes that they are ranges of. What is nil
+  /// is GET, the application's first host, `/`, no client address.
+  package func facts(at application: ApplicationDefinition) -> (facts: RequestFacts, source: [UInt8]) {
+    var source: [UInt8] = []
+    func fact(_ text: String?) -> RequestFact {
+      guard let text else { return .missing }
+      let start = source.count
+      source += text.utf8
+      return RequestFact(start..<source.count)
+    }
+    var facts = RequestFacts()
+    facts.method = fact(method ?? "GET")
+    facts.host = fact(host ?? application.hosts.first.map { Self.oneHost(of: $0.value) })
+    facts.target = fact(path ?? "/")
+    facts.forwardedFor = fact(clientAddress)
+    facts.hasPreflightFields = isPreflight
+    return (facts, source)
+  }
+
+  /// A host that a pattern fits: `any.docs.acme.com` for `*.docs.acme.com`.
+  private static func oneHost(of pattern: String) -> String {
+    pattern.hasPrefix("*.") ? "any" + pattern.dropFirst() : pattern
+  }
+}
+
 /// What a case expects; what is nil may be anything.
 public struct CaseExpectation: Sendable, Equatable {
   public var verdict: Verdict
@@ -121,7 +147,7 @@ public struct CaseRunner {
   }
 
   private mutating func outcome(_ test: PolicyCase, _ place: Int, _ covering: Bool) -> CaseOutcome {
-    let (facts, source) = facts(test.request, definitions.applications[place])
+    let (facts, source) = test.request.facts(at: definitions.applications[place])
     let request = OriginalRequest(facts, in: source.span, trusted: [])
     if let identity = test.identity {
       identity.write(to: &writer, plan: set.claimPlan, issuer: set.issuer(of: place))
@@ -171,29 +197,6 @@ public struct CaseRunner {
       CaseExpectation.Pair("X-Auth-Kind", identity.map { $0.isPerson ? "user" : "service" } ?? ""),
       CaseExpectation.Pair("X-Auth-Subject", escaped(identity?.subject)),
     ]
-  }
-
-  /// The request's fields as the application's family would bring them.
-  private func facts(_ request: CaseRequest, _ application: ApplicationDefinition) -> (RequestFacts, [UInt8]) {
-    var source: [UInt8] = []
-    func fact(_ text: String?) -> RequestFact {
-      guard let text else { return .missing }
-      let start = source.count
-      source += text.utf8
-      return RequestFact(start..<source.count)
-    }
-    var facts = RequestFacts()
-    facts.method = fact(request.method ?? "GET")
-    facts.host = fact(request.host ?? application.hosts.first.map { Self.oneHost(of: $0.value) })
-    facts.target = fact(request.path ?? "/")
-    facts.forwardedFor = fact(request.clientAddress)
-    facts.hasPreflightFields = request.isPreflight
-    return (facts, source)
-  }
-
-  /// A host that a pattern fits: `any.docs.acme.com` for `*.docs.acme.com`.
-  private static func oneHost(of pattern: String) -> String {
-    pattern.hasPrefix("*.") ? "any" + pattern.dropFirst() : pattern
   }
 
   private static func failures(_ expected: CaseExpectation, _ got: CaseOutcome) -> [String] {

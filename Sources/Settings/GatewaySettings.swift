@@ -28,6 +28,11 @@ public enum LogStyle: String, Equatable, Sendable, CaseIterable {
   case text, json
 }
 
+/// The setting `decision_log`: which decisions get a line of their own in the log.
+public enum DecisionLog: String, Equatable, Sendable, CaseIterable {
+  case denied, all, off
+}
+
 /// The setting `socket_owner`: names or numbers, which nobody has looked up yet.
 public struct SocketOwner: Equatable, Sendable, CustomStringConvertible {
   public let user: String?

@@ -17,6 +17,8 @@ public enum SignatureName: String, Equatable, Sendable, CaseIterable {
 
 /// An issuer whose tokens are accepted.
 public struct IssuerSettings: Equatable, Sendable {
+  /// Its name under `issuers:` of the settings file; `default` where no file names it.
+  public internal(set) var name = "default"
   /// `iss` must equal it byte for byte, a slash at its end too.
   public internal(set) var issuer: String
   public internal(set) var keysLocation: KeysLocation
@@ -27,6 +29,8 @@ public struct IssuerSettings: Equatable, Sendable {
   /// 0...300.
   public internal(set) var leewaySeconds: Int
   public internal(set) var require: RequiredIdentity
+  /// Absolute path of PEM certificates to trust for its key server in place of the system's; nil: the system's.
+  public internal(set) var caFile: String?
   /// The proxy on the way to the keys; nil: none.
   public internal(set) var proxy: ProxyAddress?
 

@@ -11,6 +11,8 @@ public protocol SettingDefinition: Sendable {
   var allowed: String { get }
   /// What it does, one sentence.
   var help: String { get }
+  /// Whether a text may hold several values, separated by commas: a file may write them as a list.
+  var isList: Bool { get }
   /// Variables that mean the same; the setting's own variable wins.
   var aliases: [String] { get }
   /// The default as a user would write it; nil: it is worked out.
@@ -74,6 +76,8 @@ public struct Setting<Value: Sendable>: SettingDefinition {
     self.help = help
     self.aliases = aliases
   }
+
+  public var isList: Bool { form.isList }
 
   public var defaultAsText: String? {
     if case .text(let text) = standard { text } else { nil }

@@ -21,12 +21,15 @@ struct SettingForm<Value: Sendable>: Sendable {
   let read: @Sendable (String) throws(SettingRefusal) -> Value
   /// Text that `read` takes for the same value.
   let write: @Sendable (Value) -> String
+  /// Whether a text may hold several values, separated by commas.
+  let isList: Bool
 
   init(
-    allowed: String, read: @escaping @Sendable (String) throws(SettingRefusal) -> Value,
+    allowed: String, isList: Bool = false, read: @escaping @Sendable (String) throws(SettingRefusal) -> Value,
     write: @escaping @Sendable (Value) -> String
   ) {
     self.allowed = allowed
+    self.isList = isList
     self.read = read
     self.write = write
   }
@@ -134,7 +137,8 @@ extension SettingForm {
     write: @escaping @Sendable (Item) -> String
   ) -> SettingForm where Value == [Item], Item: Equatable & Sendable {
     SettingForm(
-      allowed: allowed, read: { text throws(SettingRefusal) in try Settings.list(text, of: read) },
+      allowed: allowed, isList: true,
+      read: { text throws(SettingRefusal) in try Settings.list(text, of: read) },
       write: { $0.map(write).joined(separator: ",") })
   }
 
@@ -143,7 +147,8 @@ extension SettingForm {
     _ form: SettingForm<Item>
   ) -> SettingForm where Value == [Item], Item: Equatable & Sendable {
     SettingForm(
-      allowed: form.allowed, read: { text throws(SettingRefusal) in try values(text, of: form.read) },
+      allowed: form.allowed, isList: true,
+      read: { text throws(SettingRefusal) in try values(text, of: form.read) },
       write: { items in
         let texts = items.map(form.write)
         return texts.allSatisfy { $0 == texts[0] } ? texts.first ?? "" : texts.joined(separator: ",")

@@ -1,6 +1,8 @@
 // What is said about a user's mistake in a setting: one line, in ASCII, that can be printed as it is.
 // No parsing here, and no printing.
 
+import Wording
+
 /// A mistake in the settings: what the user gave, under which name, and what is allowed.
 ///
 /// `description` is one line of printable ASCII whatever the value holds, so that it can go to a terminal or a log.
@@ -28,29 +30,4 @@ public struct SettingsError: Error, Equatable, Sendable, CustomStringConvertible
 /// Something that is no mistake yet looks like one, such as a misspelt variable. `description` is one line of ASCII.
 public struct SettingsWarning: Equatable, Sendable, CustomStringConvertible {
   public let description: String
-}
-
-/// `text` in single quotes, cut at 80 characters (marked with `...`), everything but printable ASCII escaped.
-///
-/// A value may come from anywhere (a template, an environment that others fill): it must not be able to start a
-/// second line or to drive a terminal.
-func quotedForOneLine(_ text: String) -> String {
-  let limit = 80
-  var quoted = "'"
-  var count = 0
-  for scalar in text.unicodeScalars {
-    if count == limit {
-      return quoted + "...'"
-    }
-    count += 1
-    switch scalar {
-    case "\n": quoted += "\\n"
-    case "\r": quoted += "\\r"
-    case "\t": quoted += "\\t"
-    case "'", "\\": quoted += "\\" + String(scalar)
-    case " "..."~": quoted.unicodeScalars.append(scalar)
-    default: quoted += "\\u{" + String(scalar.value, radix: 16) + "}"
-    }
-  }
-  return quoted + "'"
 }

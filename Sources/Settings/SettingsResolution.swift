@@ -8,38 +8,98 @@ public struct ResolvedSettings: Equatable, Sendable {
   public let warnings: [SettingsWarning]
 }
 
+/// What reading the settings gives: settings, or every mistake; never both.
+public struct SettingsReading: Sendable {
+  /// Nil where there is a mistake.
+  public let resolved: ResolvedSettings?
+  /// In the order of the table; then those of the issuers, and those between settings.
+  public let mistakes: [SettingsError]
+}
+
 extension SettingsTable {
+  /// Reads all settings as ``read(flags:environment:file:issuers:surroundings:)`` does.
+  ///
+  /// - Throws: the first mistake.
+  public static func resolve(
+    flags: [String: String], environment: [String: String], file: SettingsSource = SettingsSource([:]),
+    surroundings: Surroundings
+  ) throws(SettingsError) -> ResolvedSettings {
+    let reading = read(flags: flags, environment: environment, file: file, surroundings: surroundings)
+    guard let resolved = reading.resolved else {
+      guard let mistake = reading.mistakes.first else { preconditionFailure("neither settings nor a mistake") }
+      throw mistake
+    }
+    return resolved
+  }
+
   /// Reads all settings: flags over the environment over `file` over the defaults.
   ///
   /// - Parameters:
   ///   - flags: by setting name (`team_domain`), only those that were given; an empty value is a mistake.
   ///   - environment: the process's; an empty variable counts as unset.
   ///   - file: the settings of a file, or of any other source that gives way to the others.
+  ///   - issuers: those that the file names; with them `team_domain` and `issuer` from anywhere else are mistakes.
   ///   - surroundings: what the defaults of `event_loops`, `verify_workers` and `log_format` depend on.
-  /// - Throws: the first mistake, in the order of the table; then those between settings.
-  public static func resolve(
+  public static func read(
     flags: [String: String], environment: [String: String], file: SettingsSource = SettingsSource([:]),
-    surroundings: Surroundings
-  ) throws(SettingsError) -> ResolvedSettings {
-    let given = GivenSettings([try .flags(flags), .environment(environment), file])
+    issuers named: [NamedIssuer] = [], surroundings: Surroundings
+  ) -> SettingsReading {
+    var mistakes: [SettingsError] = []
+    func trying(_ body: () throws(SettingsError) -> Void) {
+      do throws(SettingsError) { try body() } catch { mistakes.append(error) }
+    }
+    var flagSource = SettingsSource([:])
+    trying { () throws(SettingsError) in flagSource = try .flags(flags) }
+    let given = GivenSettings([flagSource, .environment(environment), file])
     var values = SettingValues()
-    for row in rows { values.set(row, to: try given.anyValue(of: row, surroundings)) }
-    let issuers = try issuers(values, given, environment)
+    var refused: Set<String> = []
+    for row in rows {
+      trying { () throws(SettingsError) in
+        do throws(SettingsError) {
+          values.set(row, to: try given.anyValue(of: row, surroundings))
+        } catch {
+          refused.insert(row.name)
+          throw error
+        }
+      }
+    }
+    // What hangs on a value that was refused says nothing of its own.
+    func areRead(_ settings: [any SettingDefinition]) -> Bool { settings.allSatisfy { !refused.contains($0.name) } }
+    var issuers: [IssuerSettings] = []
+    if !named.isEmpty {
+      if areRead(issuerRows) { issuers = self.issuers(named, values, given, environment, surroundings, &mistakes) }
+    } else if areRead(issuerRows) {
+      trying { () throws(SettingsError) in issuers = try self.issuers(values, given, environment) }
+    }
+    if areRead([all.listen, all.admin]) {
+      trying { () throws(SettingsError) in try checkAddresses(values, given) }
+    }
+    if areRead([all.keysRefreshSeconds, all.keysMaxAgeSeconds]) {
+      trying { () throws(SettingsError) in try checkKeyAges(values, given) }
+    }
+    guard mistakes.isEmpty else { return SettingsReading(resolved: nil, mistakes: mistakes) }
     values[all.issuerNames] = issuers.map(\.issuer)
     values[all.keysLocations] = issuers.map(\.keysLocation)
-    try checkTogether(values, given)
+    if !named.isEmpty {
+      values[all.algorithms] = issuers.map(\.algorithms)
+      values[all.leeways] = issuers.map(\.leewaySeconds)
+    }
     let settings = GatewaySettings(issuers: issuers, values: values)
-    return ResolvedSettings(settings: settings, warnings: try warnings(settings, environment))
+    var resolved: ResolvedSettings?
+    trying { () throws(SettingsError) in
+      resolved = ResolvedSettings(settings: settings, warnings: try warnings(settings, environment))
+    }
+    return SettingsReading(resolved: resolved, mistakes: mistakes)
   }
 
   /// Reads `admin` alone, for a health check that must not depend on the other settings.
   ///
   /// - Returns: the address, or nil for `off`; and where it was given, nil for the default.
   public static func resolveAdmin(
-    flag: String?, environment: [String: String]
+    flag: String?, environment: [String: String], file: SettingsSource = SettingsSource([:])
   ) throws(SettingsError) -> (address: NetworkAddress?, origin: String?) {
     let row = all.admin
-    let given = GivenSettings([try .flags(flag.map { [row.name: $0] } ?? [:]), .environment(environment)])
+    let given = GivenSettings([try .flags(flag.map { [row.name: $0] } ?? [:]), .environment(environment), file])
     // The default of this one does not depend on the machine.
     let address = try given.value(of: row, Surroundings(cores: 1, stderrIsTerminal: false))
     return (address, given.text(of: row)?.origin)
@@ -61,61 +121,8 @@ extension SettingsTable {
     }
   }
 
-  /// One entry an issuer, out of the lists.
-  private static func issuers(
-    _ read: SettingValues, _ given: GivenSettings, _ environment: [String: String]
-  ) throws(SettingsError) -> [IssuerSettings] {
-    let names = read[all.issuerNames].isEmpty ? read[all.teamDomains].map { "https://" + $0 } : read[all.issuerNames]
-    guard !names.isEmpty else { throw missingTeam(environment) }
-    /// The value for one issuer, where there is one value or one each.
-    func value<Value>(_ setting: Setting<[Value]>, at place: Int) throws(SettingsError) -> Value {
-      let values = read[setting]
-      guard values.count == 1 || values.count == names.count else {
-        throw given.refused(setting, "one entry, or as many as there are issuers, \(names.count)")
-      }
-      return values[values.count == 1 ? 0 : place]
-    }
-    var issuers: [IssuerSettings] = []
-    for (place, name) in names.enumerated() {
-      let derivedKeys = withoutSlash(name) + "/cdn-cgi/access/certs"
-      let keysGiven = read[all.keysLocations].isEmpty ? nil : try value(all.keysLocations, at: place)
-      let allowingHTTP = read[all.allowHTTPKeys]
-      // Whatever the keys come by: an issuer over http is one whose keys everybody would fetch over http.
-      if !allowingHTTP, WebURL(name) == nil {
-        throw given.refused(all.issuerNames, all.issuerNames.allowed + httpHint(name))
-      }
-      if !allowingHTTP, case .web(let url)? = keysGiven, url.isExposed {
-        throw given.refused(all.keysLocations, all.keysLocations.allowed + httpHint(url.description))
-      }
-      guard let keysLocation = keysGiven ?? KeysLocation(derivedKeys, allowingHTTP: allowingHTTP) else {
-        // An issuer that leaves no room for the path behind it.
-        throw SettingsError(
-          source: given.text(of: all.issuerNames)?.origin ?? all.issuerNames.flag, value: name,
-          allowed: all.issuerNames.allowed)
-      }
-      var issuer = IssuerSettings(
-        issuer: name, keysLocation: keysLocation, algorithms: try value(all.algorithms, at: place),
-        tokenTypes: read[all.tokenTypes], leewaySeconds: try value(all.leeways, at: place),
-        require: try value(all.requires, at: place))
-      // Another algorithm there would be somebody's mistake, or somebody's key.
-      guard !issuer.isCloudflare || issuer.algorithms == [.rs256] else {
-        throw given.refused(all.algorithms, "RS256 alone for \(name)")
-      }
-      if case .web(let url) = keysLocation, case .through(let proxy) = try ProxyAddress.choose(for: url, environment) {
-        issuer.proxy = proxy
-      }
-      issuers.append(issuer)
-    }
-    return issuers
-  }
-
-  /// What opens the way for keys over http, where the URL needs that.
-  private static func httpHint(_ url: String) -> String {
-    url.hasPrefix("http://") ? "; \(all.allowHTTPKeys.flag) on allows http:// in a private network" : ""
-  }
-
-  /// The checks between settings.
-  private static func checkTogether(_ read: SettingValues, _ given: GivenSettings) throws(SettingsError) {
+  /// That the admin pages have an address of their own.
+  private static func checkAddresses(_ read: SettingValues, _ given: GivenSettings) throws(SettingsError) {
     if let admin = read[all.admin], read[all.listen].contains(where: admin.collides) {
       // Blame what the user gave; the other one may be a default that they never saw.
       if given.text(of: all.listen) != nil, given.text(of: all.admin) == nil {
@@ -123,6 +130,10 @@ extension SettingsTable {
       }
       throw given.refused(all.admin, "an address that is none of listen")
     }
+  }
+
+  /// That keys are refreshed before they are too old.
+  private static func checkKeyAges(_ read: SettingValues, _ given: GivenSettings) throws(SettingsError) {
     let (refresh, age) = (read[all.keysRefreshSeconds], read[all.keysMaxAgeSeconds])
     if refresh > age {
       // Keys would be distrusted between two regular fetches.
@@ -135,7 +146,7 @@ extension SettingsTable {
 }
 
 /// Sources of settings, the winning one first.
-private struct GivenSettings {
+struct GivenSettings {
   private let sources: [SettingsSource]
 
   init(_ sources: [SettingsSource]) { self.sources = sources }

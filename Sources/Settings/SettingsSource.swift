@@ -47,3 +47,19 @@ public struct SettingsSource: Sendable {
     return SettingsSource(texts)
   }
 }
+
+/// An issuer that a file names, with what it says of it.
+public struct NamedIssuer: Sendable {
+  public let name: String
+  /// Where it stands, for messages, such as `access.yaml:3:3: staff`.
+  public let origin: String
+  /// By setting name: `team_domain`, `issuer`, `keys_url`, `algorithms`, `token_types`, `leeway`, `ca_file`; what is not here
+  /// is as for all issuers.
+  public let texts: [String: GivenText]
+
+  public init(name: String, origin: String, texts: [String: GivenText]) {
+    self.name = name
+    self.origin = origin
+    self.texts = texts
+  }
+}

@@ -2,6 +2,8 @@
 // written, what is allowed, its default and its help. The value is then `settings.<property>` (`GatewaySettings`), and
 // flags, variables, files, `check`, --help, the README's table and the messages follow from it.
 
+import Policy
+
 /// All settings, in the order of help and README.
 public struct SettingsTable: Sendable {
   /// The teams' hosts, such as `acme.cloudflareaccess.com`; empty where only `issuer` is given.
@@ -62,7 +64,7 @@ public struct SettingsTable: Sendable {
     SettingForm(
       allowed:
         "host:port, [v6]:port or unix:/path, numeric hosts, several separated by commas; no host is all IPv4 addresses",
-      read: addresses, write: { $0.map(\.description).joined(separator: ",") }),
+      isList: true, read: addresses, write: { $0.map(\.description).joined(separator: ",") }),
     standard: .text("0.0.0.0:8000"),
     help: "Where proxies ask; port 0 is any free one, [::] alone takes IPv4 too; sockets from systemd replace it.")
 
@@ -127,6 +129,24 @@ public struct SettingsTable: Sendable {
   public let unknownKidWaitSeconds = Setting<Int>(
     "unknown_kid_wait", "duration", .duration(0...10), standard: .text("2s"), allowed: "0s (never) to 10s",
     help: "How long a request with an unknown kid may wait for the fetch of keys that it causes or meets.")
+
+  /// Where policies of applications that name no family of their own look for the original request.
+  public let metadata = Setting<MetadataFamily>(
+    "metadata", "family", .metadata, standard: .text("forwarded"),
+    help:
+      "What policies believe of the original request: forwarded is X-Forwarded-Method, -Host, -Uri and -For, request is the request's own method and host and the path behind /auth/<name>, with X-Forwarded-For."
+  )
+
+  /// CIDRs; one or more.
+  public let trustedProxies = Setting<[String]>(
+    "trusted_proxies", "networks",
+    .list(allowed: "networks such as 10.0.0.0/8, or addresses, separated by commas", of: networkText, write: { $0 }),
+    standard: .text(PolicyDefinitions.defaultTrustedProxies.joined(separator: ",")),
+    help: "Proxies whose own entry in X-Forwarded-For is passed over when policies look for the client's address.")
+
+  public let decisionLog = Setting<DecisionLog>(
+    "decision_log", "word", .word(), standard: .text("denied"),
+    help: "Which decisions get a JSON line in the log, where the file names applications.")
 
   public let eventLoops = Setting<Int>(
     "event_loops", "count", .count(1...64), standard: .derived("one a core") { $0.coresUsed },
@@ -211,6 +231,16 @@ extension SettingForm<[SignatureName]> {
   }
 }
 
+extension SettingForm<MetadataFamily> {
+  fileprivate static var metadata: SettingForm {
+    SettingForm(
+      allowed: listed(MetadataFamily.allCases.map(\.name)),
+      read: { text throws(SettingRefusal) in try found(MetadataFamily.allCases.first { $0.name == text.lowercased() })
+      },
+      write: \.name)
+  }
+}
+
 extension SettingForm<UInt32> {
   fileprivate static var fileMode: SettingForm {
     SettingForm(
@@ -239,6 +269,11 @@ extension SettingForm<SocketOwner> {
 private func found<Value>(_ value: Value?) throws(SettingRefusal) -> Value {
   guard let value else { throw SettingRefusal() }
   return value
+}
+
+private func networkText(_ text: String) throws(SettingRefusal) -> String {
+  guard Network(text) != nil else { throw SettingRefusal() }
+  return text
 }
 
 private func addresses(_ text: String) throws(SettingRefusal) -> [NetworkAddress] {

@@ -1,6 +1,8 @@
 // What looks like a mistake in the environment: misspelt variables, a team that another setting overrules, keys that others
 // on the way could replace, a memory too small to be one.
 
+import Wording
+
 extension SettingsTable {
   /// The least share of `token_cache_bytes` with which a loop remembers anything; Verification's `TokenCache` has it so.
   static let smallestCacheOfALoop = 65_536
@@ -12,12 +14,15 @@ extension SettingsTable {
   static func warnings(
     _ settings: GatewaySettings, _ environment: [String: String]
   ) throws(SettingsError) -> [SettingsWarning] {
-    let known = Set(rows.map(\.variable))
+    // GATEWAY_CONFIG names the file, so it is no setting of the table.
+    let known = Set(rows.map(\.variable) + ["GATEWAY_CONFIG"])
     var warnings: [SettingsWarning] = []
     for (variable, value) in environment.sorted(by: { $0.key < $1.key })
     where variable.hasPrefix("GATEWAY_") && !known.contains(variable) && !isForeign(variable, value: value) {
       var line = "\(quotedForOneLine(variable)) is no setting and is ignored"
-      if let near = nearest(to: variable, among: rows.map(\.variable)) { line += "; is \(near) meant?" }
+      if let near = nearestName(to: variable, among: rows.map(\.variable) + ["GATEWAY_CONFIG"]) {
+        line += "; is \(near) meant?"
+      }
       warnings.append(SettingsWarning(description: line))
     }
     let issuers = settings.issuers.map(\.issuer)
@@ -74,7 +79,7 @@ extension SettingsTable {
       if wanted.contains(variable) {
         // It counts as unset, as a template with nothing to fill in leaves it.
         allowed += "; \(variable) is empty"
-      } else if let near = nearest(to: variable.uppercased(), among: wanted),
+      } else if let near = nearestName(to: variable.uppercased(), among: wanted),
         !rows.contains(where: { $0.variable == variable })
       {
         allowed += "; \(quotedForOneLine(variable)) is no setting: is \(near) meant?"
@@ -89,27 +94,5 @@ extension SettingsTable {
   private static func isForeign(_ variable: String, value: String) -> Bool {
     variable == "GATEWAY_PORT" && value.contains("://") || variable.hasPrefix("GATEWAY_PORT_")
       || variable.hasPrefix("GATEWAY_SERVICE_")
-  }
-
-  /// The name that is at most three edits away; nil if there is none.
-  private static func nearest(to variable: String, among names: [String]) -> String? {
-    names.map { (name: $0, distance: distance($0, variable)) }.filter { $0.distance <= 3 }
-      .min { $0.distance < $1.distance }?.name
-  }
-
-  /// The edits (Levenshtein) between two names, both cut at 64 bytes.
-  private static func distance(_ one: String, _ other: String) -> Int {
-    let one = one.utf8.prefix(64)
-    let other = Array(other.utf8.prefix(64))
-    var previous = Array(0...other.count)
-    for (row, byte) in one.enumerated() {
-      var current = [row + 1]
-      for (column, otherByte) in other.enumerated() {
-        current.append(
-          min(previous[column + 1] + 1, current[column] + 1, previous[column] + (byte == otherByte ? 0 : 1)))
-      }
-      previous = current
-    }
-    return previous[other.count]
   }
 }

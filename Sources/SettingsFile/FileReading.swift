@@ -7,9 +7,12 @@ public struct FileReading<Value: Sendable>: Sendable {
   /// Nil where there is a mistake.
   public let value: Value?
   public let mistakes: [FileMistake]
+  /// What could be read beside the mistakes; only good for finding more of them.
+  package let remainder: Value?
 
   init(_ value: Value?, _ mistakes: [FileMistake]) {
     self.value = mistakes.isEmpty ? value : nil
+    remainder = value
     self.mistakes = mistakes.enumerated().sorted {
       ($0.element.position.line, $0.element.position.column, $0.offset)
         < ($1.element.position.line, $1.element.position.column, $1.offset)

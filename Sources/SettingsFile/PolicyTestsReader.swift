@@ -1,6 +1,7 @@
 // Bytes of a policy test file → cases, or every mistake: an identity, application or policy that is not there is one.
 
 import Policy
+import Wording
 
 /// Reads policy tests for a settings file that was read.
 public struct PolicyTestsReader: Sendable {

@@ -1,6 +1,7 @@
 // Bytes of a revocation file → entries, or every mistake. An empty file and an empty list are good: nobody is revoked.
 
 import Policy
+import Wording
 
 /// Reads revocation files.
 public struct RevocationFileReader: Sendable {

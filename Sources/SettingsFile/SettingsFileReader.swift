@@ -2,6 +2,7 @@
 // does not go together, is checked here. Nothing touches a disk.
 
 import Policy
+import Wording
 
 /// Reads settings files.
 public struct SettingsFileReader: Sendable {

@@ -1,6 +1,7 @@
 // Holds a document against a shape and says every mistake. What the names lead to is checked by the files' readers.
 
 import Policy
+import Wording
 
 struct ShapeCheck {
   private(set) var mistakes: [FileMistake] = []

@@ -34,7 +34,7 @@ private func exitCode(_ arguments: [String]) -> Int32 {
   #expect(try SettingsFlags.parse([]).given.isEmpty)
   let flags = SettingsFlags.helpMessage(columns: 2000).split(separator: "\n")
     .compactMap { $0.split(separator: " ").first }.filter { $0.hasPrefix("--") }.map(String.init)
-  #expect(flags == SettingsTable.rows.map(\.flag))
+  #expect(flags == ["--config"] + SettingsTable.rows.map(\.flag))
 }
 
 @Test(arguments: SettingsTable.rows.map(\.name)) func `help tells flag, variable and default of each setting`(
@@ -58,7 +58,9 @@ private func exitCode(_ arguments: [String]) -> Int32 {
 
 @Test func `each command is in the help`() {
   let text = AccessGateway.helpMessage(columns: 200)
-  for command in ["serve (default)", "check", "explain", "healthcheck", "keys", "token", "issuer", "demo"] {
+  for command in [
+    "serve (default)", "check", "test", "explain", "schema", "healthcheck", "keys", "token", "issuer", "demo",
+  ] {
     #expect(text.contains("\n  \(command) "))
   }
   #expect(AccessGateway.configuration.version == programVersion)

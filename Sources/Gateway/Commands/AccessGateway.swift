@@ -27,7 +27,9 @@ struct AccessGateway: ParsableCommand {
       A proxy (Traefik, Caddy, nginx, Envoy, HAProxy) asks /auth/<audience> about each request, and gets 200 with \
       identity headers or a denial. Without a subcommand, serve runs.
 
-      Settings, by flag or variable, flags over variables (serve --help says what each does):
+      Settings, by flag, by variable or in a YAML file (--config FILE, GATEWAY_CONFIG, or \
+      \(ConfigurationSource.standardFile) if it is there), flags over variables over the file (serve --help says what each \
+      does):
 
       \(SettingsTable.helpText)
 
@@ -35,9 +37,8 @@ struct AccessGateway: ParsableCommand {
       """,
     version: programVersion,
     subcommands: [
-      ServeCommand.self, CheckCommand.self, ExplainCommand.self, HealthcheckCommand.self, KeysCommand.self,
-      TokenCommand.self,
-      IssuerCommand.self, DemoCommand.self,
+      ServeCommand.self, CheckCommand.self, TestCommand.self, ExplainCommand.self, SchemaCommand.self,
+      HealthcheckCommand.self, KeysCommand.self, TokenCommand.self, IssuerCommand.self, DemoCommand.self,
     ],
     defaultSubcommand: ServeCommand.self)
 

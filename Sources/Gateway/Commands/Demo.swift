@@ -17,7 +17,10 @@ enum Demo {
     do throws(SystemError) {
       let url = try StandInServer.start(listen: ListenAddress(issuer))
       let settings = try gatewaySettings(listen, admin, issuer: url)
-      let code = Serve.run(settings, ListenOptions(), Log(settings)) { addresses in
+      let configuration = Configuration(settings: settings)
+      let code = Serve.run(
+        configuration, ListenOptions(), Log(settings), reload: { .success(configuration) }
+      ) { addresses in
         printCommands(issuer: url, gateway: "http://\(addresses[0])", admin: "http://\(admin)", audience)
       }
       return code

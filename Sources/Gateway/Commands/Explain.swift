@@ -13,52 +13,47 @@ import Verification
 
 struct Explain {
   private let token: [UInt8]
-  private let audience: [UInt8]
+  private let audiences: [[UInt8]]
   private let now: Double
-  private let settings: GatewaySettings
+  private let issuers: [IssuerSettings]
   private let judge: Judge
+  /// Who is let in; nil: what the issuer's setting says.
+  private let require: RequiredIdentity?
   /// What the token is held against: the issuer that it names, or the only one.
   private var issuer: IssuerSettings
-  private var denied: Reason?
+  /// The one of ``audiences`` that the token is held against.
+  private var audience: [UInt8]
+  /// Why the token is denied; nil where it is good, once it was judged.
+  private(set) var denied: Reason?
 
   /// - Parameters:
-  ///   - token: nil means standard input, to its end, one line.
-  ///   - nowSeconds: nil means the real-time clock.
-  /// - Returns: the exit code: 0 if it would be allowed, 1 if not.
-  static func run(token: String?, audience: String, nowSeconds: Int?, settings: GatewaySettings) -> Int32 {
-    guard let bytes = token.map({ Array($0.utf8) }) ?? standardInput() else {
-      printError("access-gateway: standard input can't be read, or is longer than any token")
-      return 1
-    }
-    var explain = Explain(
-      token: PastedToken.token(in: bytes), audience: Array(audience.utf8),
-      now: nowSeconds.map(Double.init) ?? Clock.wallSeconds,
-      settings: settings, judge: Judge(settings.issuers.map { Expectations($0) }), issuer: settings.issuers[0])
-    return explain.run()
+  ///   - audiences: of which one suffices; one or more.
+  ///   - issuers: of which the token may be; one or more.
+  ///   - now: seconds since 1970.
+  ///   - require: in place of the issuers' own.
+  init(
+    token: [UInt8], audiences: [[UInt8]], now: Double, issuers: [IssuerSettings], require: RequiredIdentity? = nil
+  ) {
+    self.token = token
+    self.audiences = audiences
+    self.now = now
+    self.issuers = issuers
+    self.require = require
+    judge = Judge(issuers.map { Expectations($0, require: require) })
+    issuer = issuers[0]
+    audience = audiences[0]
   }
 
-  private mutating func run() -> Int32 {
+  /// Explains a token for one audience.
+  ///
+  /// - Parameter token: nil means standard input, to its end, one line.
+  /// - Returns: the exit code: 0 if it would be allowed, 1 if not.
+  static func run(token: String?, audience: String, now: Double, settings: GatewaySettings) -> Int32 {
+    guard let token = bytes(of: token) else { return 1 }
+    var explain = Explain(token: token, audiences: [Array(audience.utf8)], now: now, issuers: settings.issuers)
     var reader = TokenReader()
-    printPart(0, "header")
-    printPart(1, "claims")
-    let form = reader.read(token.span)
-    let place = judge.issuer(of: reader)
-    if let place { issuer = settings.issuers[place] }
-    print("checks at \(Int(now)) (seconds since 1970), leeway \(issuer.leewaySeconds) s")
-    note("form", form, "compact JWS, strict base64url and JSON, at most 8 KiB")
-    if reader.hasToken, let place {
-      for check in Token.Check.allCases {
-        let audience = audience
-        let reason = reader.outcome(of: check, judge.issuers[place], audience: audience.span, now: now)
-        note("\(check.name)", reason, wants(check))
-      }
-      checkKey(&reader)
-    } else if reader.hasToken {
-      note("iss", .issuer, "one of \(settings.issuers.map(\.issuer).joined(separator: ", ")), byte for byte")
-    } else {
-      print("  the other checks need a token whose form is right")
-    }
-    guard let denied else {
+    explain.judgeToken(&reader)
+    guard let denied = explain.denied else {
       print("verdict: allow")
       return 0
     }
@@ -66,9 +61,46 @@ struct Explain {
     return 1
   }
 
+  /// The token in an argument, or in standard input; nil, with a line on stderr, where that cannot be read.
+  static func bytes(of token: String?) -> [UInt8]? {
+    guard let bytes = token.map({ Array($0.utf8) }) ?? standardInput() else {
+      printError("access-gateway: standard input can't be read, or is longer than any token")
+      return nil
+    }
+    return PastedToken.token(in: bytes)
+  }
+
+  /// Prints the token and each check; `denied` says how it ended. `reader` holds the token afterwards.
+  mutating func judgeToken(_ reader: inout TokenReader) {
+    printPart(0, "header")
+    printPart(1, "claims")
+    let form = reader.read(token.span)
+    let place = judge.issuer(of: reader)
+    if let place { issuer = issuers[place] }
+    print("checks at \(Int(now)) (seconds since 1970), leeway \(issuer.leewaySeconds) s")
+    note("form", form, "compact JWS, strict base64url and JSON, at most 8 KiB")
+    if reader.hasToken, let place {
+      for other in audiences
+      where reader.outcome(of: .audience, judge.issuers[place], audience: other.span, now: now) == nil {
+        audience = other
+        break
+      }
+      for check in Token.Check.allCases {
+        let audience = audience
+        let reason = reader.outcome(of: check, judge.issuers[place], audience: audience.span, now: now)
+        note("\(check.name)", reason, wants(check))
+      }
+      checkKey(&reader)
+    } else if reader.hasToken {
+      note("iss", .issuer, "one of \(issuers.map(\.issuer).joined(separator: ", ")), byte for byte")
+    } else {
+      print("  the other checks need a token whose form is right")
+    }
+  }
+
   private mutating func checkKey(_ reader: inout TokenReader) {
     let keys: KeySet
-    switch KeySetReader(issuer, caFile: settings.caFile).fetchBlocking() {
+    switch KeySetReader(issuer, caFile: issuer.caFile).fetchBlocking() {
     case .failure(let failure):
       return note("keys", .keysUnavailable, "a key set from \(issuer.keysLocation): \(failure)")
     case .success(let fetched):
@@ -119,13 +151,14 @@ struct Explain {
       "typ, where present, one of \(issuer.tokenTypes.joined(separator: ", ")), application/ before it or not"
     case .algorithm: "alg one of the issuer's (\(issuer.algorithms.map(\.rawValue).joined(separator: ", ")))"
     case .issuer: "iss \"\(issuer.issuer)\", byte for byte"
-    case .audience: "aud \"\(Printable.text(audience))\", or an array of strings that holds it"
+    case .audience:
+      "aud \"\(audiences.map { Printable.text($0) }.joined(separator: "\" or \""))\", or an array of strings that holds it"
     case .expiry: "exp, a number, with now < exp + leeway"
     case .notBefore: "nbf, where present, a number with nbf <= now + leeway"
     case .issuedAt: "iat, a number with iat <= now + leeway"
     case .type: "type, where present, \"app\""
     case .identity:
-      switch issuer.require {
+      switch require ?? issuer.require {
       case .identity: "a user: email with one @ (a service token needs --require service or any)"
       case .service: "a service token: common_name, no email, empty sub (a user needs --require identity or any)"
       case .any: "a user (email) or a service token (common_name)"

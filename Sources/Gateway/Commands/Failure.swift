@@ -22,6 +22,12 @@ enum Failure {
     printError("access-gateway: \(error)")
     return ExitCode(78)
   }
+
+  /// Mistakes in settings or files: a line each, and 78.
+  static func configuration(_ mistakes: ConfigurationMistakes) -> ExitCode {
+    for line in mistakes.lines { printError("access-gateway: \(line)") }
+    return ExitCode(78)
+  }
 }
 
 /// Ends the command with a code; 0 is a plain return.

@@ -11,10 +11,14 @@ struct HealthcheckCommand: ParsableCommand {
 
   @Option(name: settingFlag(SettingsTable.all.admin), help: settingHelp(SettingsTable.all.admin)) var admin: String?
 
+  @Option(help: configHelp) var config: String?
+
   func run() throws {
+    let environment = processEnvironment()
     let given: (address: NetworkAddress?, origin: String?)
     do throws(SettingsError) {
-      given = try SettingsTable.resolveAdmin(flag: admin, environment: processEnvironment())
+      given = try SettingsTable.resolveAdmin(
+        flag: admin, environment: environment, file: ConfigurationSource.adminSource(config, environment))
     } catch {
       throw Failure.configuration(error)
     }

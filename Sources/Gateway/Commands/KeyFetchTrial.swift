@@ -10,11 +10,11 @@ import Verification
 enum KeyFetchTrial {
   /// Returns the exit code: 0 if every issuer has a usable key, else 1.
   static func keys(_ settings: GatewaySettings) -> Int32 {
-    settings.issuers.map { keys(of: $0, caFile: settings.caFile) }.max() ?? 1
+    settings.issuers.map { keys(of: $0) }.max() ?? 1
   }
 
-  private static func keys(of settings: IssuerSettings, caFile: String?) -> Int32 {
-    switch KeySetReader(settings, caFile: caFile).fetchBlocking() {
+  private static func keys(of settings: IssuerSettings) -> Int32 {
+    switch KeySetReader(settings, caFile: settings.caFile).fetchBlocking() {
     case .failure(let failure):
       printError("access-gateway: no keys from \(settings.keysLocation): \(failure)")
       return 1

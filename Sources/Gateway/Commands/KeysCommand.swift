@@ -20,15 +20,20 @@ struct KeysCommand: ParsableCommand {
 
   @Option(name: settingFlag(SettingsTable.all.admin), help: settingHelp(SettingsTable.all.admin)) var admin: String?
 
+  @Option(help: configHelp) var config: String?
+
   func validate() throws {
     if let stateDir, !stateDir.hasPrefix("/") { throw ValidationError("--state-dir: an absolute path") }
   }
 
   func run() throws {
     if let stateDir { return try finish(KeysPrint.stored(in: stateDir)) }
+    let environment = processEnvironment()
     let address: NetworkAddress?
     do throws(SettingsError) {
-      address = try SettingsTable.resolveAdmin(flag: admin, environment: processEnvironment()).address
+      address = try SettingsTable.resolveAdmin(
+        flag: admin, environment: environment, file: ConfigurationSource.adminSource(config, environment)
+      ).address
     } catch {
       throw Failure.configuration(error)
     }

@@ -16,13 +16,15 @@ struct ServeCommand: TakesSignals {
   @OptionGroup(title: "Settings") var flags: SettingsFlags
 
   func run() throws {
-    let resolved = try flags.resolved()
-    let options = try resolved.settings.listenOptions()
-    let log = Log(resolved.settings)
-    for warning in resolved.warnings {
+    let source = flags.source()
+    let configuration = try source.loaded()
+    if case .failure(let mistakes) = configuration.revocations() { throw Failure.configuration(mistakes) }
+    let options = try configuration.settings.listenOptions()
+    let log = Log(configuration.settings)
+    for warning in configuration.warnings {
       log.warning("settings", ("note", .string(warning.description)))
     }
-    let code = Serve.run(resolved.settings, options, log)
+    let code = Serve.run(configuration, options, log, reload: source.load)
     log.flush(milliseconds: 500)
     try finish(code)
   }

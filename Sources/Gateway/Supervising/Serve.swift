@@ -21,12 +21,19 @@ enum Serve {
   ///
   /// - Parameters:
   ///   - options: of the listening sockets.
+  ///   - reload: reads the configuration again; blocks on the disk.
   ///   - whenReady: called once, on this thread, when the gateway is ready; with the listening addresses.
   static func run(
-    _ settings: GatewaySettings, _ options: ListenOptions, _ log: Log, whenReady: (([ListenAddress]) -> Void)? = nil
+    _ configuration: Configuration, _ options: ListenOptions, _ log: Log,
+    reload: @escaping @Sendable () -> Result<Configuration, ConfigurationMistakes>,
+    whenReady: (([ListenAddress]) -> Void)? = nil
   ) -> Int32 {
     do throws(SystemError) {
-      let gateway = try RunningGateway(settings, options, log, whenReady)
+      // Served without its policies, a file would let in whom it denies.
+      guard configuration.policies == nil, configuration.revocationFile == nil else {
+        throw SystemError("applications and revocation are checked, and not served yet", code: 0)
+      }
+      let gateway = try RunningGateway(configuration.settings, options, log, whenReady)
       return try gateway.run()
     } catch {
       log.error("failed", ("error", .string(error.description)))
@@ -308,9 +315,11 @@ private func raiseDescriptorLimit() {
 
 extension Expectations {
   /// What the settings want of an issuer's tokens.
-  init(_ settings: IssuerSettings) {
+  ///
+  /// - Parameter require: in place of what the settings want, where policies say who comes in.
+  init(_ settings: IssuerSettings, require: RequiredIdentity? = nil) {
     let require: Requirement =
-      switch settings.require {
+      switch require ?? settings.require {
       case .identity: .identity
       case .service: .service
       case .any: .any
