@@ -113,7 +113,11 @@ extension SettingForm<NetworkAddress> {
   static var address: SettingForm {
     SettingForm(
       allowed: "host:port, [v6]:port, unix:/path",
-      read: { text throws(SettingRefusal) in try NetworkAddress(reading: text) }, write: \.description)
+      read: { text throws(SettingRefusal) in
+        let address = try NetworkAddress(reading: text)
+        if case .tls = address { throw SettingRefusal() }
+        return address
+      }, write: \.description)
   }
 }
 

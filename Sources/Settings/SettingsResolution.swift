@@ -123,6 +123,7 @@ extension SettingsTable {
       }
       throw given.refused(all.admin, "an address that is none of listen")
     }
+    try checkTLS(read, given)
     let (refresh, age) = (read[all.keysRefreshSeconds], read[all.keysMaxAgeSeconds])
     if refresh > age {
       // Keys would be distrusted between two regular fetches.
@@ -130,6 +131,21 @@ extension SettingsTable {
         throw given.refused(all.keysRefreshSeconds, "at most keys_max_age, \(age)s")
       }
       throw given.refused(all.keysMaxAgeSeconds, "at least keys_refresh, \(refresh)s")
+    }
+  }
+
+  /// What TLS needs is there together, or not at all: half of it would be less than somebody meant.
+  private static func checkTLS(_ read: SettingValues, _ given: GivenSettings) throws(SettingsError) {
+    let listensSecurely = read[all.listen].contains { if case .tls = $0 { true } else { false } }
+    if read[all.tlsCertificate] == nil {
+      if read[all.tlsKey] != nil { throw given.refused(all.tlsKey, "off, unless tls_cert is given") }
+      if read[all.tlsClientCA] != nil { throw given.refused(all.tlsClientCA, "off, unless tls_cert is given") }
+      if listensSecurely { throw given.refused(all.tlsCertificate, "a file, because listen has a tls:// address") }
+    } else if read[all.tlsKey] == nil {
+      throw given.refused(all.tlsKey, "a file, because tls_cert is given")
+    }
+    if read[all.tlsClientNames] != nil, read[all.tlsClientCA] == nil {
+      throw given.refused(all.tlsClientNames, "off, unless tls_client_ca is given")
     }
   }
 }

@@ -37,7 +37,7 @@ struct AccessGateway: ParsableCommand {
     subcommands: [
       ServeCommand.self, CheckCommand.self, ExplainCommand.self, HealthcheckCommand.self, KeysCommand.self,
       TokenCommand.self,
-      IssuerCommand.self, DemoCommand.self,
+      IssuerCommand.self, DemoCommand.self, SelfSignedCommand.self,
     ],
     defaultSubcommand: ServeCommand.self)
 
