@@ -21,6 +21,21 @@ def frame(kind, flags=0, stream=0, payload=b""):
     return struct.pack(">I", len(payload))[1:] + bytes([kind, flags]) + struct.pack(">I", stream) + payload
 
 
+def frames(raw):
+    """The frames in `raw`, as (type, stream, payload)."""
+    found = []
+    while len(raw) >= 9:
+        length = int.from_bytes(raw[:3], "big")
+        found.append((raw[3], int.from_bytes(raw[5:9], "big"), raw[9:9 + length]))
+        raw = raw[9 + length:]
+    return found
+
+
+def goaways(raw):
+    """The GOAWAY frames in `raw`, as (last stream, code)."""
+    return [struct.unpack(">II", payload[:8]) for kind, _, payload in frames(raw) if kind == 7]
+
+
 class Reply:
     def __init__(self):
         self.fields, self.body, self.ended, self.reset_code = [], b"", False, None
