@@ -63,7 +63,9 @@ let package = Package(
     room("HTTPServing", ["HTTP2", "TLS", "EventLoops", "HTTPSyntax", "POSIX", "CEvent", "COpenSSL"]),
     room("HTTPFetch", ["EventLoops", "POSIX", "CEvent", "COpenSSL"]),
 
-    room("ForwardAuth", ["HTTPServing", "HTTP2", "HTTPSyntax", "Verification", "Token", "Telemetry", "EventLoops", "POSIX"]),
+    room(
+      "ForwardAuth",
+      ["HTTPServing", "HTTP2", "HTTPSyntax", "Verification", "Token", "Telemetry", "EventLoops", "POSIX"]),
     room("Admin", ["HTTPServing", "HTTPSyntax", "Telemetry", "POSIX"]),
     room("IssuerKeys", ["HTTPFetch", "EventLoops", "Verification", "Token", "Telemetry", "Settings", "POSIX"]),
     room("DevIssuer", ["HTTPServing", "Telemetry", "HTTPSyntax", "EventLoops", "POSIX", "COpenSSL"]),

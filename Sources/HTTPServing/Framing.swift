@@ -174,7 +174,8 @@ extension HTTPServer {
     switch decision {
     case .reply: respond(stream, session, now, withBody: withBody, nil, &scratch, &outgoing)
     case .wait where session.http2.hold(stream):
-      exchanges.begin(connection, PendingReply(closes: false, isOldKeepAlive: false, withBody: withBody, stream: stream))
+      exchanges.begin(
+        connection, PendingReply(closes: false, isOldKeepAlive: false, withBody: withBody, stream: stream))
       session.exchanges.append(exchange.index)
       if !isTakingTurn {
         waitsThisTurn += 1

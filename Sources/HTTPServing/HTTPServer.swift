@@ -198,9 +198,11 @@ public struct ServerLimits: Sendable {
     failures = try Mailbox<SystemError>()
     deadlines = Deadlines(on: loop, limits)
     deadlines.onEnd = { [unowned self] in timeIsOver($0) }
-    unsafe configure(evhttp, makeConnection: { _, context in
-      unsafe Unmanaged<HTTPServer>.fromOpaque(context!).takeUnretainedValue().makeBufferevent(isSecure: false)
-    })
+    unsafe configure(
+      evhttp,
+      makeConnection: { _, context in
+        unsafe Unmanaged<HTTPServer>.fromOpaque(context!).takeUnretainedValue().makeBufferevent(isSecure: false)
+      })
     soon = LoopTimer(on: loop) { [unowned self] in settle() }
     nextTurn = LoopTimer(on: loop) { [unowned self] in takeTurn() }
     acceptResume = LoopTimer(on: loop) { [unowned self] in
@@ -278,9 +280,11 @@ public struct ServerLimits: Sendable {
   private func ownerOfSecureConnections() throws(SystemError) -> OpaquePointer {
     if let made = unsafe secureEvhttp { return unsafe made }
     guard let made = unsafe evhttp_new(loop.base) else { throw SystemError("evhttp_new") }
-    unsafe configure(made, makeConnection: { _, context in
-      unsafe Unmanaged<HTTPServer>.fromOpaque(context!).takeUnretainedValue().makeBufferevent(isSecure: true)
-    })
+    unsafe configure(
+      made,
+      makeConnection: { _, context in
+        unsafe Unmanaged<HTTPServer>.fromOpaque(context!).takeUnretainedValue().makeBufferevent(isSecure: true)
+      })
     unsafe secureEvhttp = unsafe made
     hearFailures(of: UInt(bitPattern: made))
     return unsafe made

@@ -70,7 +70,8 @@ public struct SettingsTable: Sendable {
   public let tlsCertificate = Setting<String?>(
     "tls_cert", "file", .optional(.path), standard: .text("off"),
     help:
-      "PEM certificate of the tls:// addresses of listen, with those of intermediate CAs behind it; read anew when it changes.")
+      "PEM certificate of the tls:// addresses of listen, with those of intermediate CAs behind it; read anew when it changes."
+  )
 
   /// Absolute path; nil: there is no TLS.
   public let tlsKey = Setting<String?>(

@@ -142,7 +142,7 @@ def test_much_at_once_over_tls(gateway, team, files):
         assert all(wire.reply()["X-Auth-Reason"] == "missing" for _ in range(40))
         sender.join()
     with Client(gateway.secure, trust(files)) as client:
-        streams = [client.start(AUTH, [("x-padding", "x" * 15_000)]) for _ in range(60)]
+        streams = [client.start(AUTH, [("x-padding", "x" * 9_000)]) for _ in range(12)]
         assert all(client.reply(stream)["x-auth-reason"] == "missing" for stream in streams)
 
 

@@ -233,7 +233,8 @@ final class RunningGateway {
       page: { [unowned self] in
         MetricsPage.render(
           loops: counters, shared: shared, issuers: keys?.figures ?? [], names: names,
-          logLinesDropped: log.droppedLines, certificate: certificate?.figures, process: .current(), version: programVersion)
+          logLinesDropped: log.droppedLines, certificate: certificate?.figures, process: .current(),
+          version: programVersion)
       })
     // Bounds of its own: nobody who fills the gateway's listeners can lock the operator out, and nobody who fills this one
     // can keep a probe out, at which an orchestrator would end the process.
