@@ -28,6 +28,8 @@ final class FramedSession {
 /// What the connections of one server that speak HTTP/2 share.
 final class Framing {
   let fields = HTTP2Scratch()
+  /// Sizes and shares are those of HTTP/1.
+  var limits = HTTP2Limits()
   /// What a stream is judged and answered with.
   var scratch = Scratch()
   /// An empty buffer with room, lent to the session at work.
@@ -48,15 +50,10 @@ final class Framing {
 }
 
 extension HTTPServer {
-  /// Bounds that are the same over HTTP/1.
-  private var framingLimits: HTTP2Limits {
-    var bounds = HTTP2Limits(head: limits.head)
-    bounds.headsATurn = limits.headsATurn
-    return bounds
-  }
-
   /// Once, as the server is made.
   func startFraming() {
+    framing.limits = HTTP2Limits(head: limits.head)
+    framing.limits.headsATurn = limits.headsATurn
     framing.soon = LoopTimer(on: loop) { [unowned self] in sendFinished() }
     framing.ticks = LoopTimer(on: loop) { [unowned self] in tick() }
   }
@@ -72,7 +69,7 @@ extension HTTPServer {
   /// The connection, which is `.framed` now, speaks HTTP/2 from its first byte on; those that came are staged.
   func beginFrames(_ connection: Connection) {
     isPartialNoMore(connection)
-    guard let http2 = HTTP2Connection(limits: framingLimits, scratch: framing.fields) else { return close(connection) }
+    guard let http2 = HTTP2Connection(limits: framing.limits, scratch: framing.fields) else { return close(connection) }
     let session = FramedSession(http2)
     connection.session = session
     framing.open[connection.number] = connection
@@ -163,7 +160,7 @@ extension HTTPServer {
     handler.streamOpened()
     scratch.reply.reset()
     var exchange = exchanges.next
-    exchange.isFull = session.http2.waiting >= framingLimits.waiting
+    exchange.isFull = session.http2.waiting >= framing.limits.waiting
     exchange.mayWait = !exchange.isFull
     exchange.connection = connection.number
     exchange.peer = connection.peer
