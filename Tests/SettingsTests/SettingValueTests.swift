@@ -259,7 +259,7 @@ let badTexts: [(name: String, texts: [String])] = [
   ("unavailable_status", ["", "200", "500", "502", "0503", "5 03", "+503"]),
   ("expose_reason", ["", "1", "0", "enabled", "o n"]),
   ("keys_refresh", ["", "0", "86401", "25h", "2d"]),
-  ("tls_cert", ["", "c.pem", "off"]),
+  ("tls_cert", ["", "c.pem"]),
   ("tls_key", ["", "k.pem", "off"]),
   ("tls_client_ca", ["", "a.pem"]),
   ("tls_client_names", ["", "a.example", "dns:", "cn:a", "dns:a,", "dns:a b", "DNS:a"]),
