@@ -58,12 +58,14 @@ extension HTTPServer {
     framing.ticks = LoopTimer(on: loop) { [unowned self] in tick() }
   }
 
-  /// Whether a connection's first bytes say that it speaks HTTP/2 with prior knowledge (RFC 9113, section 3.3).
+  /// Whether a connection's first bytes, a request line at least, are those of HTTP/2 with prior knowledge (RFC 9113,
+  /// sections 3.3 and 3.4). What begins like them and goes on otherwise is HTTP/1, and refused.
   func isPreface(_ bytes: Span<UInt8>, of connection: Connection) -> Bool {
     guard limits.speaksHTTP2, !connection.isSecure, !connection.hasAsked else { return false }
-    let line: StaticString = "PRI * HTTP/2.0\r\n"
-    guard bytes.count >= line.utf8CodeUnitCount else { return false }
-    return line.withUTF8Buffer { line in line.indices.allSatisfy { unsafe bytes[$0] == line[$0] } }
+    let preface: StaticString = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+    return preface.withUTF8Buffer { preface in
+      (0..<min(bytes.count, preface.count)).allSatisfy { unsafe bytes[$0] == preface[$0] }
+    }
   }
 
   /// The connection, which is `.framed` now, speaks HTTP/2 from its first byte on; those that came are staged.
