@@ -62,10 +62,12 @@ let package = Package(
     room("EventLoops", ["CEvent", "POSIX"]),
     room("Verification", ["Token", "COpenSSL", "POSIX"]),
 
-    room("HTTPServing", ["EventLoops", "HTTPSyntax", "POSIX", "CEvent", "COpenSSL"]),
+    room("HTTPServing", ["HTTP2", "TLS", "EventLoops", "HTTPSyntax", "POSIX", "CEvent", "COpenSSL"]),
     room("HTTPFetch", ["EventLoops", "POSIX", "CEvent", "COpenSSL"]),
 
-    room("ForwardAuth", ["HTTPServing", "HTTPSyntax", "Verification", "Token", "Telemetry", "EventLoops", "POSIX"]),
+    room(
+      "ForwardAuth",
+      ["HTTPServing", "HTTP2", "HTTPSyntax", "Verification", "Token", "Telemetry", "EventLoops", "POSIX"]),
     room("Admin", ["HTTPServing", "HTTPSyntax", "Telemetry", "POSIX"]),
     room("IssuerKeys", ["HTTPFetch", "EventLoops", "Verification", "Token", "Telemetry", "Settings", "POSIX"]),
     room("DevIssuer", ["HTTPServing", "Telemetry", "HTTPSyntax", "EventLoops", "POSIX", "COpenSSL"]),
@@ -74,7 +76,7 @@ let package = Package(
       name: "Gateway",
       dependencies: [
         "ForwardAuth", "Admin", "IssuerKeys", "DevIssuer", "HTTPServing", "HTTPFetch", "HTTPSyntax", "Verification",
-        "Token", "EventLoops", "Telemetry", "Settings", "SettingsFile", "Policy", "Wording", "POSIX", argumentParser,
+        "Token", "EventLoops", "Telemetry", "Settings", "SettingsFile", "Policy", "Wording", "POSIX", "TLS", "HTTP2", argumentParser,
       ], cSettings: [gnuSource], swiftSettings: strict),
 
     tool("Refusals", in: "bench", ["Token", "Verification", "DevIssuer", "COpenSSL"]),

@@ -3,6 +3,7 @@
 // token.
 
 import EventLoops
+import HTTP2
 import HTTPServing
 import HTTPSyntax
 import POSIX
@@ -126,7 +127,12 @@ package final class ForwardAuthHandler: RequestHandler {
       }
       return deny(reason, audience, head, bytes, arrival, &reply, token: token)
     case .needsSignature(let key):
-      guard exchange.mayWait else { return .later }
+      guard exchange.mayWait else {
+        guard exchange.isFull else { return .later }
+        counters.countCacheMiss()
+        shared.countPoolOverload()
+        return deny(.overloaded, audience, head, bytes, arrival, &reply, token: token)
+      }
       counters.countCacheMiss()
       return submit(key, audience, token, head, bytes, arrival, exchange, memory.reader, &reply)
     }
@@ -207,5 +213,12 @@ package final class ForwardAuthHandler: RequestHandler {
   }
   package func connectionOpened() { counters.countConnectionAccepted() }
   package func connectionClosed() { counters.countConnectionClosed() }
+  package func connectionSpeaks(_ speech: ConnectionSpeech) { counters.countSpeech(Int(speech.rawValue)) }
+  package func streamOpened() { counters.countStream() }
+  package func sessionFailed(_ failure: HTTP2Failure) { counters.countSessionFailure(Int(failure.rawValue)) }
+  package func handshakeFailed(_ reason: String) {
+    counters.countHandshakeFailure()
+    mistakes.handshakeFailed(reason)
+  }
   package func acceptFailed(_ error: SystemError) { denials.acceptFailed(error) }
 }

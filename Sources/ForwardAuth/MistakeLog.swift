@@ -52,6 +52,15 @@ final class MistakeLog {
     }
   }
 
+  /// A client of a TLS listener that does not trust its certificate, shows none, or speaks no TLS.
+  func handshakeFailed(_ reason: String) {
+    guard log.isEnabled(.info),
+      case .write(let suppressed) = limit.admit(atMilliseconds: Int(Clock.monotonicMilliseconds))
+    else { return }
+    log.line(
+      .info, "handshake_failed", [("reason", .string(reason)), ("suppressed", .int(suppressed))])
+  }
+
   private func write(
     _ event: StaticString, change: @autoclosure () -> String, _ target: Span<UInt8>, _ refusal: Refusal? = nil
   ) {

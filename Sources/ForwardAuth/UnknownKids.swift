@@ -23,7 +23,9 @@ extension ForwardAuthHandler {
     _ promises: [(issuer: Int, promise: FetchPromise)], _ head: borrowing RequestHead, _ bytes: Span<UInt8>,
     _ audience: Range<Int>, _ token: Range<Int>, _ arrival: UInt64, _ exchange: Exchange
   ) -> Bool {
-    guard unknownKidWait > 0, let awaited = KeyWaits.awaited(promises), keyWaitPlaces.take() else { return false }
+    guard unknownKidWait > 0, !exchange.isFull, let awaited = KeyWaits.awaited(promises), keyWaitPlaces.take() else {
+      return false
+    }
     let wasEmpty = keyWaits.isEmpty
     keyWaits.append(
       exchange: exchange, arrival: arrival, details: RequestDetails(head, bytes, audience: audience),

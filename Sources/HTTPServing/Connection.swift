@@ -21,6 +21,8 @@ import POSIX
     case waiting
     /// A reply is on its way through evhttp, or is stuck at a full socket; no new request is looked at.
     case replying
+    /// It speaks HTTP/2: `session` knows the rest.
+    case framed
     /// The last reply is out and the write side is shut; what comes is thrown away, bounded.
     case lingering
     /// Will be freed in this turn of the loop.
@@ -69,6 +71,15 @@ import POSIX
   /// By the clock of the deadlines, where it has an allowance.
   var deadline: Int64 = 0
 
+  /// It came to a TLS listener.
+  var isSecure = false
+  /// Its TLS; nil in clear.
+  var secure: SecureChannel?
+  /// Its HTTP/2; nil for HTTP/1.
+  var session: FramedSession?
+  /// A head has been answered on it, so the preface of HTTP/2 can't come any more.
+  var hasAsked = false
+
   // ConnectionList's alone.
   fileprivate var deadlineLinks = ConnectionLinks()
   fileprivate var silentLinks = ConnectionLinks()
@@ -89,6 +100,7 @@ import POSIX
   /// Becomes a new connection; nothing of the old one, which is gone, may be left.
   fileprivate func begin(_ bufferevent: OpaquePointer) {
     precondition(unsafe state == .closing && evhttpConnection == nil && reading == nil && watch == nil && exchange < 0)
+    precondition(secure == nil && session == nil)
     precondition(allowance == nil && !deadlineLinks.isIn && !silentLinks.isIn && !turnLinks.isIn)
     precondition(staged.isEmpty && unsent.isEmpty && countedBytes == 0 && !partialLinks.isIn)
     unsafe self.bufferevent = unsafe bufferevent
@@ -101,6 +113,8 @@ import POSIX
     number = 0
     peer = 0
     takesTurnsUntil = 0
+    isSecure = false
+    hasAsked = false
   }
 }
 

@@ -10,6 +10,8 @@ struct PendingReply {
   var closes: Bool
   var isOldKeepAlive: Bool
   var withBody: Bool
+  /// The stream of HTTP/2 that waits; 0 over HTTP/1.
+  var stream: Int32 = 0
 }
 
 struct ExchangeTable {

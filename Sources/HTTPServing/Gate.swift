@@ -61,7 +61,9 @@ extension HTTPServer {
   func pauseReading(_ connection: Connection) { _ = unsafe event_del(connection.reading) }
 
   func resumeReading(_ connection: Connection) {
-    if !connection.hasEnded { _ = unsafe event_add(connection.reading, nil) }
+    guard !connection.hasEnded else { return }
+    _ = unsafe event_add(connection.reading, nil)
+    if connection.isSecure { readWhatIsDecrypted(connection) }
   }
 
   /// libevent has enabled the bufferevent's reading; see the invariant above.
@@ -71,15 +73,19 @@ extension HTTPServer {
 
   /// The socket has bytes, has ended, or has failed.
   private func readable(_ connection: Connection) {
-    if connection.takesTurnsUntil > 0, connection.state == .idle || connection.state == .partial {
+    if connection.takesTurnsUntil > 0, takesTurnsNow(connection) {
       awaitTurn(connection)
     } else {
       read(connection, share: 1)
     }
   }
 
+  func takesTurnsNow(_ connection: Connection) -> Bool {
+    connection.state == .idle || connection.state == .partial || connection.state == .framed
+  }
+
   /// - Parameter share: how many heads may be answered now.
-  private func read(_ connection: Connection, share: Int) {
+  func read(_ connection: Connection, share: Int) {
     let count = unsafe recv(connection.descriptor, input.baseAddress, input.count, 0)
     guard count > 0 else {
       if count < 0 && (errno == EAGAIN || errno == EINTR) { return }
@@ -87,6 +93,13 @@ extension HTTPServer {
     }
     // The bytes stay as they are while they are looked at: only this function writes there, and it is not re-entered.
     let bytes = unsafe UnsafeBufferPointer(start: input.baseAddress, count: count).span
+    received(connection, bytes, share: share)
+  }
+
+  /// Bytes have come: in clear, or decrypted.
+  @inline(__always)
+  func received(_ connection: Connection, _ bytes: Span<UInt8>, share: Int) {
+    let count = bytes.count
     isSilentNoMore(connection)
     switch connection.state {
     case .idle:
@@ -94,8 +107,11 @@ extension HTTPServer {
       if consumed < count {
         stage(connection, bytes.extracting(consumed..<count))
         accountForStaged(connection)
+        if connection.state == .framed { return beginFrames(connection) }
       }
       handInStub(connection)
+    case .framed:
+      receiveFrames(connection, bytes, share: isTakingTurn ? share : limits.headsATurn)
     case .partial:
       connection.staged.append(copying: bytes)
       answerStaged(connection)
@@ -114,7 +130,7 @@ extension HTTPServer {
 
   /// The client sends no more. What it has asked is still answered, a request that waits and those behind it: half a
   /// close is no leaving (RFC 9112 section 9.6).
-  private func ended(_ connection: Connection, isClean: Bool) {
+  func ended(_ connection: Connection, isClean: Bool) {
     guard isClean, connection.state == .waiting || connection.state == .replying else { return close(connection) }
     connection.hasEnded = true
     if connection.staged.isEmpty { connection.closesAfterReply = true }
@@ -147,7 +163,7 @@ extension HTTPServer {
   }
 
   /// Nothing more is read from a connection until it has had its turn.
-  private func awaitTurn(_ connection: Connection) {
+  func awaitTurn(_ connection: Connection) {
     guard !turns.contains(connection) else { return }
     pauseReading(connection)
     turns.append(connection)
@@ -161,7 +177,7 @@ extension HTTPServer {
     while left > 0, let connection = turns.first {
       turns.remove(connection)
       // Others ask one thing at a time; if one has sent more, it comes round again.
-      let share = connection.state == .yielding ? left : 1
+      let share = connection.state == .yielding || connection.state == .framed ? left : 1
       left -= share
       if connection.takesTurnsUntil <= loop.now { connection.takesTurnsUntil = 0 }
       resumeReading(connection)
@@ -170,6 +186,10 @@ extension HTTPServer {
         answerWhatIsStaged(connection, share: share)
         accountForStaged(connection)
         closeIfEnded(connection)
+      } else if connection.state == .framed {
+        takeFramedTurn(connection, share: share)
+      } else if connection.isSecure {
+        readSecurely(connection, share: share)
       } else {
         read(connection, share: share)
       }
@@ -202,6 +222,9 @@ extension HTTPServer {
       case .incomplete:
         flush(connection, &scratch, from: start)
         return done
+      case .refused(.versionNotSupported)
+      where done == 0 && isPreface(bytes, of: connection):
+        connection.state = .framed
       case .refused(let refusal):
         handler.refused(refusal, bytes.extracting(done..<bytes.count))
         scratch.appendRefusal(refusal, limits)
@@ -212,6 +235,7 @@ extension HTTPServer {
           connection.state = .yielding
           break
         }
+        connection.hasAsked = true
         done += length
         left -= 1
         if scratch.wire.count - start >= limits.wireBytes, connection.state == .idle, !connection.closesAfterReply {
@@ -255,7 +279,7 @@ extension HTTPServer {
         connection, PendingReply(closes: closes, isOldKeepAlive: isOld, withBody: !scratch.head.isHEAD))
       connection.exchange = exchange.index
       connection.state = .waiting
-      stubbed = connection
+      if !connection.isSecure { stubbed = connection }
       move(connection, to: nil)
       if !isTakingTurn {
         waitsThisTurn += 1
@@ -274,7 +298,7 @@ extension HTTPServer {
       // Not idle, and no deadline: what is late here is the server.
       move(connection, to: nil)
       awaitTurn(connection)
-    case .partial, .waiting, .replying, .lingering, .closing: break
+    case .partial, .waiting, .replying, .framed, .lingering, .closing: break
     }
   }
 
@@ -303,6 +327,7 @@ extension HTTPServer {
     connection.staged = []
     let consumed = answerHeads(connection, bytes.span, share: share, sendsAtOnce: true, &scratch)
     if consumed < bytes.count { stage(connection, bytes.span.extracting(consumed..<bytes.count)) }
+    if connection.state == .framed { return beginFrames(connection) }
     handInStub(connection)
   }
 

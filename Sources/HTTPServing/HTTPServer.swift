@@ -4,9 +4,11 @@
 import CEvent
 import EventLoops
 import Glibc
+import HTTP2
 import HTTPSyntax
 import POSIX
 import Synchronization
+import TLS
 
 /// What a handler made of a request.
 public enum Decision {
@@ -25,6 +27,9 @@ public struct Exchange: Sendable {
   /// Whether the request may be answered with `Decision.wait` in this turn of the loop, or must be put off by
   /// `Decision.later`: as many as may have begun to wait (`ServerLimits.waitsATurn`).
   public internal(set) var mayWait = true
+  /// As many requests of the connection wait as may: one that would have to wait too is denied for overload. Then
+  /// `mayWait` is false, and asking again later is no way out.
+  public internal(set) var isFull = false
   /// Names the connection; no later one of this server has the same.
   public internal(set) var connection: UInt64 = 0
   /// A hash of the peer's address without its port, by a seed of this process; 0: there is none (`unix:`).
@@ -54,6 +59,28 @@ public protocol RequestHandler: AnyObject {
   func connectionClosed()
   /// accept(2) failed; accepting pauses for 100 ms.
   func acceptFailed(_ error: SystemError)
+  /// A connection has turned out to speak this. Told of each but those that speak HTTP/1 in clear.
+  func connectionSpeaks(_ speech: ConnectionSpeech)
+  /// A request has come over HTTP/2, good or refused.
+  func streamOpened()
+  /// A connection's HTTP/2 was ended by our will.
+  func sessionFailed(_ failure: HTTP2Failure)
+  /// A TLS handshake was not completed.
+  ///
+  /// - Parameter reason: in words; nothing that the client sent.
+  func handshakeFailed(_ reason: String)
+}
+
+extension RequestHandler {
+  public func connectionSpeaks(_ speech: ConnectionSpeech) {}
+  public func streamOpened() {}
+  public func sessionFailed(_ failure: HTTP2Failure) {}
+  public func handshakeFailed(_ reason: String) {}
+}
+
+/// What a connection speaks, beside HTTP/1 in clear.
+public enum ConnectionSpeech: UInt8, Sendable {
+  case http2InClear, http1OverTLS, http2OverTLS
 }
 
 /// Bounds and deadlines of a server. Times in milliseconds.
@@ -90,19 +117,26 @@ public struct ServerLimits: Sendable {
   public var oldestMakesRoom = false
   /// On drain, how long idle connections are left open, so that a request that is on its way to one is answered.
   public var drainGrace: Int64 = 1_000
+  /// Whether the preface of HTTP/2 is understood in clear (RFC 9113, section 3.3).
+  public var speaksHTTP2 = false
   public init() {}
 }
 
-/// An HTTP/1.1 server on one event loop.
+/// A server of HTTP/1.1 and HTTP/2, in clear and over TLS, on one event loop.
 ///
-/// evhttp accepts, owns connections and carries the requests that must wait; every byte of a client goes through the
-/// gate first, and evhttp sees none of them. Thread: the loop's, for everything.
+/// evhttp accepts, owns connections and carries the requests of plain HTTP/1.1 that must wait; every byte of a client goes
+/// through the gate first, and evhttp sees none of them. Thread: the loop's, for everything.
 @safe public final class HTTPServer {
   public let loop: EventLoop
   public let limits: ServerLimits
   let handler: any RequestHandler
   let budget: ConnectionBudget
   let evhttp: OpaquePointer
+  /// Owns the connections of TLS listeners; nil where there are none.
+  private var secureEvhttp: OpaquePointer?
+  /// What new connections of TLS listeners are met with; nil: they are closed.
+  public var certificate: TLSServerContext?
+  let framing = Framing()
   private var listeners: [Listener] = []
 
   /// Reused for each request.
@@ -138,6 +172,7 @@ public struct ServerLimits: Sendable {
   private var spares = SpareConnections()
   private var soon: LoopTimer?
   private var acceptResume: LoopTimer?
+  private let failures: Mailbox<SystemError>
   private var failuresAttachment: WakeUp.Attachment?
   private var claimsAttachment: WakeUp.Attachment?
 
@@ -160,22 +195,14 @@ public struct ServerLimits: Sendable {
     self.handler = handler
     unsafe self.evhttp = unsafe evhttp
     ledger = try IdleLedger()
+    failures = try Mailbox<SystemError>()
     deadlines = Deadlines(on: loop, limits)
-    // Should a byte of ours ever be misread, evhttp has bounds of its own.
-    unsafe evhttp_set_max_headers_size(evhttp, 4096)
-    unsafe evhttp_set_max_body_size(evhttp, 0)
-    unsafe evhttp_set_default_content_type(evhttp, nil)
     deadlines.onEnd = { [unowned self] in timeIsOver($0) }
-    let context = unsafe Unmanaged.passUnretained(self).toOpaque()
-    unsafe evhttp_set_bevcb(
+    unsafe configure(
       evhttp,
-      { _, context in unsafe Unmanaged<HTTPServer>.fromOpaque(context!).takeUnretainedValue().makeBufferevent() },
-      context)
-    unsafe evhttp_set_gencb(
-      evhttp,
-      { request, context in
-        unsafe Unmanaged<HTTPServer>.fromOpaque(context!).takeUnretainedValue().stubArrived(request!)
-      }, context)
+      makeConnection: { _, context in
+        unsafe Unmanaged<HTTPServer>.fromOpaque(context!).takeUnretainedValue().makeBufferevent(isSecure: false)
+      })
     soon = LoopTimer(on: loop) { [unowned self] in settle() }
     nextTurn = LoopTimer(on: loop) { [unowned self] in takeTurn() }
     acceptResume = LoopTimer(on: loop) { [unowned self] in
@@ -190,26 +217,54 @@ public struct ServerLimits: Sendable {
       settleSoon()
     }
     budget.join(ledger)
-    let failures = try Mailbox<SystemError>()
     failuresAttachment = failures.attach(to: loop) { [unowned self] in acceptFailed($0) }
+    hearFailures(of: UInt(bitPattern: evhttp))
+    startFraming()
+  }
+
+  private func free(_ evhttp: OpaquePointer) {
     let address = UInt(bitPattern: evhttp)
-    acceptFailures.withLock { $0[address] = failures }
+    acceptFailures.withLock { _ = $0.removeValue(forKey: address) }
+    unsafe evhttp_free(evhttp)
+  }
+
+  private func hearFailures(of evhttp: UInt) {
+    acceptFailures.withLock { [failures] in $0[evhttp] = failures }
+  }
+
+  private func configure(
+    _ evhttp: OpaquePointer,
+    makeConnection: @convention(c) (OpaquePointer?, UnsafeMutableRawPointer?) -> OpaquePointer?
+  ) {
+    // Should a byte of ours ever be misread, evhttp has bounds of its own.
+    unsafe evhttp_set_max_headers_size(evhttp, 4096)
+    unsafe evhttp_set_max_body_size(evhttp, 0)
+    unsafe evhttp_set_default_content_type(evhttp, nil)
+    let context = unsafe Unmanaged.passUnretained(self).toOpaque()
+    unsafe evhttp_set_bevcb(evhttp, makeConnection, context)
+    unsafe evhttp_set_gencb(
+      evhttp,
+      { request, context in
+        unsafe Unmanaged<HTTPServer>.fromOpaque(context!).takeUnretainedValue().stubArrived(request!)
+      }, context)
   }
 
   deinit {
     budget.part(ledger)
-    let address = unsafe UInt(bitPattern: evhttp)
-    acceptFailures.withLock { _ = $0.removeValue(forKey: address) }
-    unsafe evhttp_free(evhttp)
+    unsafe free(evhttp)
+    if let secureEvhttp = unsafe secureEvhttp { unsafe free(secureEvhttp) }
     unsafe input.deallocate()
   }
 
   /// Accepts on a socket from now on, and owns it.
-  public func accept(on socket: ListenSocket) throws(SystemError) {
+  ///
+  /// - Parameter isSecure: its connections begin with a TLS handshake, under `certificate`.
+  public func accept(on socket: ListenSocket, isSecure: Bool = false) throws(SystemError) {
+    let owner = unsafe isSecure ? try ownerOfSecureConnections() : evhttp
     try socket.startListening()
     let flags = UInt32(LEV_OPT_CLOSE_ON_FREE) | UInt32(LEV_OPT_CLOSE_ON_EXEC)
     guard let listener = unsafe evconnlistener_new(loop.base, nil, nil, flags, 0, socket.descriptor),
-      let bound = unsafe evhttp_bind_listener(evhttp, listener)
+      let bound = unsafe evhttp_bind_listener(owner, listener)
     else { throw SystemError("evhttp_bind_listener \(socket.address)") }
     // evhttp has made its own pointer the listener's argument, so that is what names the server here.
     unsafe evconnlistener_set_error_cb(listener) { listener, evhttp in
@@ -218,7 +273,21 @@ public struct ServerLimits: Sendable {
       let server = UInt(bitPattern: evhttp)
       acceptFailures.withLock { $0[server] }?.post(error)
     }
-    listeners.append(unsafe Listener(listener, bound, socket))
+    listeners.append(unsafe Listener(listener, bound, socket, owner))
+  }
+
+  /// evhttp does not say which listener a connection came from, so those of TLS have an evhttp of their own.
+  private func ownerOfSecureConnections() throws(SystemError) -> OpaquePointer {
+    if let made = unsafe secureEvhttp { return unsafe made }
+    guard let made = unsafe evhttp_new(loop.base) else { throw SystemError("evhttp_new") }
+    unsafe configure(
+      made,
+      makeConnection: { _, context in
+        unsafe Unmanaged<HTTPServer>.fromOpaque(context!).takeUnretainedValue().makeBufferevent(isSecure: true)
+      })
+    unsafe secureEvhttp = unsafe made
+    hearFailures(of: UInt(bitPattern: made))
+    return unsafe made
   }
 
   private func acceptFailed(_ error: SystemError) {
@@ -229,10 +298,11 @@ public struct ServerLimits: Sendable {
   // MARK: - The life of a connection
 
   /// evhttp asks for the bufferevent of a connection that it has accepted.
-  private func makeBufferevent() -> OpaquePointer? {
+  private func makeBufferevent(isSecure: Bool) -> OpaquePointer? {
     // Without one from here, evhttp would make its own, and read it past the gate.
     guard let made = unsafe bufferevent_socket_new(loop.base, -1, 0) else { fatalError("out of memory") }
     let connection = unsafe spares.take(self, made)
+    connection.isSecure = isSecure
     _ = unsafe Unmanaged.passRetained(connection)
     adoptions.append(connection)
     settleSoon()
@@ -257,12 +327,14 @@ public struct ServerLimits: Sendable {
         unsafe connection._withUnsafeGuaranteedRef { gone in gone.withServer { $0.forget(gone) } }
         unsafe connection.release()
       }, Unmanaged.passUnretained(connection).toOpaque())
-    startReading(connection)
+    if connection.isSecure { startHandshake(connection) } else { startReading(connection) }
     openConnections += 1
     handler.connectionOpened()
     let isOneTooMany = !budget.enter() && budget.excess > leaving
     if isOneTooMany, !makeRoom() {
       handler.refused(.tooManyConnections, nothing.span)
+      // It would not understand: no handshake, no reply.
+      if connection.isSecure { return close(connection) }
       connection.isRefused = true
       budget.refuse()
       refuse(connection, .tooManyConnections)
@@ -270,6 +342,7 @@ public struct ServerLimits: Sendable {
       if budget.refused > limits.refusedAtOnce, let oldest = deadlines.refused.first { close(oldest) }
       return
     }
+    guard connection.state != .closing else { return }
     move(connection, to: .head)
     silent.append(connection)
     publishIdle()
@@ -332,6 +405,7 @@ public struct ServerLimits: Sendable {
         if victim.allowance == .idle { move(victim, to: .head) } else { isSilentNoMore(victim) }
         continue
       }
+      sayGoodbye(victim)
       close(victim)
       return true
     }
@@ -382,13 +456,13 @@ public struct ServerLimits: Sendable {
 
   /// Refuses the half-received heads that have waited for longest until all together are within their bound; those of
   /// another loop are its own to refuse.
-  private func shedPartials() {
+  func shedPartials() {
     while budget.stagedExcess > 0, let longest = budget.longestPartial() {
       guard longest === ledger else { return longest.wakeUp.notify() }
       guard let victim = partials.first else { return }
       sendDue(&scratch)
       handler.refused(.tooManyPartialHeads, victim.staged.span)
-      refuse(victim, .tooManyPartialHeads)
+      if victim.state == .framed { endFrames(victim) } else { refuse(victim, .tooManyPartialHeads) }
     }
   }
 
@@ -410,6 +484,8 @@ public struct ServerLimits: Sendable {
     unsafe connection.reading = nil
     if connection.exchange >= 0 { exchanges.connectionIsGone(connection.exchange) }
     connection.exchange = -1
+    forgetSession(connection)
+    connection.secure = nil
     openConnections -= 1
     if connection.isRefused { budget.refusedLeaves() } else { budget.leave() }
     handler.connectionClosed()
@@ -478,6 +554,8 @@ public struct ServerLimits: Sendable {
     if connection.state == .partial {
       handler.refused(.headTimeout, connection.staged.span)
       refuse(connection, .headTimeout)
+    } else if connection.state == .framed {
+      framesAreLate(connection)
     } else {
       close(connection)
     }
@@ -511,7 +589,7 @@ public struct ServerLimits: Sendable {
       if !areDisabled {
         areDisabled = true
         for listener in listeners {
-          if listener.isShared { listener.disable() } else { unsafe listener.close(evhttp) }
+          if listener.isShared { listener.disable() } else { listener.close() }
         }
         listeners.removeAll { !$0.isShared }
         if !listeners.isEmpty {
@@ -522,13 +600,16 @@ public struct ServerLimits: Sendable {
           return
         }
       }
-      for listener in listeners { unsafe listener.close(evhttp) }
+      for listener in listeners { listener.close() }
       listeners = []
       settleSoon()
     }
     drainAccepting?.fireSoon()
+    drainSessions()
     drainIdle = LoopTimer(on: loop) { [unowned self] in
       sendDue(&scratch)
+      framing.isGraceOver = true
+      drainSessions()
       // Whoever is closed leaves the lists.
       while let connection = deadlines.idle.first ?? silent.first { close(connection) }
     }
@@ -541,8 +622,10 @@ public struct ServerLimits: Sendable {
   private let pointer: OpaquePointer
   private let bound: OpaquePointer
   private let socket: ListenSocket
+  private let evhttp: OpaquePointer
 
-  init(_ pointer: OpaquePointer, _ bound: OpaquePointer, _ socket: ListenSocket) {
+  init(_ pointer: OpaquePointer, _ bound: OpaquePointer, _ socket: ListenSocket, _ evhttp: OpaquePointer) {
+    unsafe self.evhttp = unsafe evhttp
     unsafe self.pointer = unsafe pointer
     unsafe self.bound = unsafe bound
     self.socket = socket
@@ -553,7 +636,7 @@ public struct ServerLimits: Sendable {
 
   func disable() { _ = unsafe evconnlistener_disable(pointer) }
   func enable() { _ = unsafe evconnlistener_enable(pointer) }
-  func close(_ evhttp: OpaquePointer) { unsafe evhttp_del_accept_socket(evhttp, bound) }
+  func close() { unsafe evhttp_del_accept_socket(evhttp, bound) }
 
   /// Connections stand in the kernel's queue that the close would reset; an inherited socket and its queue live on.
   var hasQueueToLose: Bool {

@@ -28,7 +28,7 @@ extension HTTPServer {
     scratch.wire.removeAll(keepingCapacity: true)
   }
 
-  private func flush(_ connection: Connection, _ bytes: Span<UInt8>) {
+  func flush(_ connection: Connection, _ bytes: Span<UInt8>) {
     let sent = send(connection, bytes)
     guard sent >= 0 else { return close(connection) }
     if sent < bytes.count {
@@ -47,6 +47,7 @@ extension HTTPServer {
   /// Bytes that the socket took; 0 when it is full, -1 when it is dead.
   private func send(_ connection: Connection, _ bytes: Span<UInt8>) -> Int {
     guard !bytes.isEmpty else { return 0 }
+    if connection.isSecure { return sendSecurely(connection, bytes) }
     let sent = unsafe bytes.withUnsafeBytes {
       unsafe Glibc.send(connection.descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL))
     }
@@ -64,6 +65,7 @@ extension HTTPServer {
       guard connection.unsent.isEmpty else { return }
       if connection.closesAfterReply { return linger(connection) }
       connection.watch = nil
+      if connection.state == .framed { return framesAreSent(connection) }
       if connection.state == .replying { completed(connection) } else { move(connection, to: nil) }
     }
   }
@@ -98,6 +100,7 @@ extension HTTPServer {
       if let request = unsafe request { unsafe evhttp_send_reply(request, 500, "", nil) }
       return false
     }
+    if pending.stream > 0 { return finishStream(connection, pending, exchange, write) }
     connection.exchange = -1
     // It ends in this turn, and evhttp frees the request with it.
     guard connection.state != .closing else { return false }
@@ -105,7 +108,11 @@ extension HTTPServer {
     write(&scratch.reply)
     connection.state = .replying
     let closes = pending.closes || connection.closesAfterReply || isDraining
-    if let request = unsafe request, !closes, connection.unsent.isEmpty {
+    if connection.isSecure, !closes, connection.unsent.isEmpty {
+      scratch.appendReply(pending.isOldKeepAlive ? .keepAlive : .implied, withBody: pending.withBody)
+      flush(connection, &scratch, from: 0)
+      if connection.unsent.isEmpty { completed(connection) }
+    } else if let request = unsafe request, !closes, connection.unsent.isEmpty {
       unsafe sendThroughEvhttp(connection, request, pending, &scratch)
     } else {
       // evhttp would close at once, and the reply might not arrive; it keeps the request until the connection's end.
@@ -191,6 +198,7 @@ extension HTTPServer {
     accountForStaged(connection)
     connection.watch = nil
     unsafe bufferevent_disable(connection.bufferevent, Int16(EV_READ | EV_WRITE))
+    connection.secure?.sayGoodbye()
     shutdown(connection.descriptor, Int32(SHUT_WR))
     if connection.hasEnded { return close(connection) }
     resumeReading(connection)
@@ -201,13 +209,18 @@ extension HTTPServer {
 extension Scratch {
   /// Puts a refusal on the wire: the same literal for everyone, and the connection closes after it.
   mutating func appendRefusal(_ refusal: Refusal, _ limits: ServerLimits) {
+    write(refusal, limits)
+    format.append(reply, .close, withBody: true, to: &wire)
+  }
+
+  /// Makes the reply a refusal.
+  mutating func write(_ refusal: Refusal, _ limits: ServerLimits) {
     let isForWantOfRoom = refusal == .tooManyConnections || refusal == .tooManyPartialHeads
     reply.reset()
     reply.status = isForWantOfRoom ? limits.fullStatus : UInt16(refusal.status)
     reply.append(fieldLines: Self.plainText)
     if isForWantOfRoom { reply.append(fieldLines: limits.fullFieldLines) }
     refusal.body.withUTF8Buffer { unsafe reply.append(body: Array($0)) }
-    format.append(reply, .close, withBody: true, to: &wire)
   }
 
   /// Puts the reply alone on the wire.

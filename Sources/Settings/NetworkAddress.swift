@@ -4,6 +4,8 @@
 public enum NetworkAddress: Equatable, Hashable, Sendable, CustomStringConvertible {
   /// A numeric IPv4 or IPv6 address in canonical text (RFC 5952), without brackets; port 0 means any free one.
   case tcp(host: String, port: UInt16)
+  /// The same, for connections that begin with a TLS handshake.
+  case tls(host: String, port: UInt16)
   /// An absolute path, 2 to 107 bytes (`sun_path` holds 108 with its NUL).
   case unix(path: String)
 
@@ -16,8 +18,8 @@ public enum NetworkAddress: Equatable, Hashable, Sendable, CustomStringConvertib
     self = address
   }
 
-  /// Reads `a.b.c.d:port`, `[v6]:port`, `localhost:port` (which is 127.0.0.1), `:port` and `*:port` (which are 0.0.0.0) or
-  /// `unix:/path`.
+  /// Reads `a.b.c.d:port`, `[v6]:port`, `localhost:port` (which is 127.0.0.1), `:port` and `*:port` (which are 0.0.0.0), each with
+  /// `tls://` before it or not, or `unix:/path`.
   init(reading text: String) throws(SettingRefusal) {
     if text.hasPrefix("unix:") {
       let path = String(text.dropFirst(5))
@@ -27,6 +29,13 @@ public enum NetworkAddress: Equatable, Hashable, Sendable, CustomStringConvertib
       }
       guard !path.hasSuffix("/") else { throw SettingRefusal() }
       self = .unix(path: try absolutePath(path, limit: Self.longestPath))
+      return
+    }
+    if text.hasPrefix("tls://") {
+      guard case .tcp(let host, let port) = try NetworkAddress(reading: String(text.dropFirst(6))) else {
+        throw SettingRefusal()
+      }
+      self = .tls(host: host, port: port)
       return
     }
     guard let colon = text.lastIndex(of: ":") else {
@@ -51,6 +60,7 @@ public enum NetworkAddress: Equatable, Hashable, Sendable, CustomStringConvertib
   public var description: String {
     switch self {
     case .tcp(let host, let port): host.utf8.contains(UInt8(ascii: ":")) ? "[\(host)]:\(port)" : "\(host):\(port)"
+    case .tls(let host, let port): "tls://\(NetworkAddress.tcp(host: host, port: port))"
     case .unix(let path): "unix:\(path)"
     }
   }
@@ -58,7 +68,7 @@ public enum NetworkAddress: Equatable, Hashable, Sendable, CustomStringConvertib
   /// Whether only this machine reaches it: 127.0.0.0/8, `::1`, a path.
   public var isLoopback: Bool {
     switch self {
-    case .tcp(let host, _): host == "::1" || ipv4Bytes(host)?.first == 127
+    case .tcp(let host, _), .tls(let host, _): host == "::1" || ipv4Bytes(host)?.first == 127
     case .unix: true
     }
   }
@@ -71,6 +81,10 @@ public enum NetworkAddress: Equatable, Hashable, Sendable, CustomStringConvertib
     switch (self, other) {
     case (.unix(let path), .unix(let otherPath)):
       return path == otherPath
+    case (.tls(let host, let port), _):
+      return NetworkAddress.tcp(host: host, port: port).collides(with: other)
+    case (.tcp, .tls(let host, let port)):
+      return collides(with: .tcp(host: host, port: port))
     case (.tcp(let host, let port), .tcp(let otherHost, let otherPort)):
       guard port == otherPort, port != 0 else { return false }
       let sameFamily = host.utf8.contains(UInt8(ascii: ":")) == otherHost.utf8.contains(UInt8(ascii: ":"))

@@ -116,7 +116,11 @@ extension SettingForm<NetworkAddress> {
   static var address: SettingForm {
     SettingForm(
       allowed: "host:port, [v6]:port, unix:/path",
-      read: { text throws(SettingRefusal) in try NetworkAddress(reading: text) }, write: \.description)
+      read: { text throws(SettingRefusal) in
+        let address = try NetworkAddress(reading: text)
+        if case .tls = address { throw SettingRefusal() }
+        return address
+      }, write: \.description)
   }
 }
 
@@ -126,7 +130,7 @@ extension SettingForm {
     _ form: SettingForm<Wrapped>, or absent: String = "off"
   ) -> SettingForm where Value == Wrapped? {
     SettingForm(
-      allowed: "\(form.allowed) or \(absent)",
+      allowed: "\(form.allowed) or \(absent)", isList: form.isList,
       read: { text throws(SettingRefusal) in text.lowercased() == absent ? nil : try form.read(text) },
       write: { $0.map(form.write) ?? absent })
   }

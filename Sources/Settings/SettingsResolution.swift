@@ -77,6 +77,9 @@ extension SettingsTable {
     if areRead([all.keysRefreshSeconds, all.keysMaxAgeSeconds]) {
       trying { () throws(SettingsError) in try checkKeyAges(values, given) }
     }
+    if areRead([all.listen, all.tlsCertificate, all.tlsKey, all.tlsClientCA, all.tlsClientNames]) {
+      trying { () throws(SettingsError) in try checkTLS(values, given) }
+    }
     guard mistakes.isEmpty else { return SettingsReading(resolved: nil, mistakes: mistakes) }
     values[all.issuerNames] = issuers.map(\.issuer)
     values[all.keysLocations] = issuers.map(\.keysLocation)
@@ -141,6 +144,21 @@ extension SettingsTable {
         throw given.refused(all.keysRefreshSeconds, "at most keys_max_age, \(age)s")
       }
       throw given.refused(all.keysMaxAgeSeconds, "at least keys_refresh, \(refresh)s")
+    }
+  }
+
+  /// What TLS needs is there together, or not at all: half of it would be less than somebody meant.
+  private static func checkTLS(_ read: SettingValues, _ given: GivenSettings) throws(SettingsError) {
+    let listensSecurely = read[all.listen].contains { if case .tls = $0 { true } else { false } }
+    if read[all.tlsCertificate] == nil {
+      if read[all.tlsKey] != nil { throw given.refused(all.tlsKey, "off, unless tls_cert is given") }
+      if read[all.tlsClientCA] != nil { throw given.refused(all.tlsClientCA, "off, unless tls_cert is given") }
+      if listensSecurely { throw given.refused(all.tlsCertificate, "a file, because listen has a tls:// address") }
+    } else if read[all.tlsKey] == nil {
+      throw given.refused(all.tlsKey, "a file, because tls_cert is given")
+    }
+    if read[all.tlsClientNames] != nil, read[all.tlsClientCA] == nil {
+      throw given.refused(all.tlsClientNames, "off, unless tls_client_ca is given")
     }
   }
 }

@@ -63,10 +63,41 @@ public struct SettingsTable: Sendable {
     "listen", "addresses",
     SettingForm(
       allowed:
-        "host:port, [v6]:port or unix:/path, numeric hosts, several separated by commas; no host is all IPv4 addresses",
+        "host:port, [v6]:port, tls://host:port or unix:/path, numeric hosts, several separated by commas; no host is all IPv4 addresses",
       isList: true, read: addresses, write: { $0.map(\.description).joined(separator: ",") }),
     standard: .text("0.0.0.0:8000"),
     help: "Where proxies ask; port 0 is any free one, [::] alone takes IPv4 too; sockets from systemd replace it.")
+
+  /// Absolute path; nil: there is no TLS.
+  public let tlsCertificate = Setting<String?>(
+    "tls_cert", "file", .optional(.path), standard: .text("off"),
+    help:
+      "PEM certificate of the tls:// addresses of listen, with those of intermediate CAs behind it; read anew when it changes."
+  )
+
+  /// Absolute path; nil: there is no TLS.
+  public let tlsKey = Setting<String?>(
+    "tls_key", "file", .optional(.path), standard: .text("off"),
+    help: "PEM private key of tls_cert, RSA or ECDSA, not encrypted; others must not be able to read it.")
+
+  /// Absolute path; nil: clients need no certificate.
+  public let tlsClientCA = Setting<String?>(
+    "tls_client_ca", "file", .optional(.path), standard: .text("off"),
+    help: "PEM certificates of CAs: only proxies that show a certificate of one of them may ask over TLS.")
+
+  /// Each `dns:NAME` or `uri:URI`; nil: any name will do.
+  public let tlsClientNames = Setting<[String]?>(
+    "tls_client_names", "names",
+    .optional(
+      .list(
+        allowed: "dns:name or uri:uri, several separated by commas", of: clientName, write: { $0 })),
+    standard: .text("off"),
+    help: "Subject alternative names of which a proxy's certificate must have one; needs tls_client_ca.")
+
+  /// Whether HTTP/2 is offered over TLS, and understood in clear.
+  public let http2 = Setting<Bool>(
+    "http2", "switch", .onOff, standard: .text("on"),
+    help: "Speak HTTP/2 beside HTTP/1.1: over TLS by ALPN, in clear with prior knowledge (h2c).")
 
   public let listenShared = Setting<SharedListening>(
     "listen_shared", "word", .word(), standard: .text("warn"),
@@ -273,6 +304,13 @@ private func found<Value>(_ value: Value?) throws(SettingRefusal) -> Value {
 
 private func networkText(_ text: String) throws(SettingRefusal) -> String {
   guard Network(text) != nil else { throw SettingRefusal() }
+  return text
+}
+
+private func clientName(_ text: String) throws(SettingRefusal) -> String {
+  guard text.utf8.count > 4, text.hasPrefix("dns:") || text.hasPrefix("uri:"),
+    text.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F })
+  else { throw SettingRefusal() }
   return text
 }
 

@@ -47,6 +47,10 @@ public final class LoopCounters: Sendable {
   let connectionsAccepted = SingleWriterCount()
   let connectionsClosed = SingleWriterCount()
   let clientsGone = SingleWriterCount()
+  let speech = InlineArray<3, SingleWriterCount> { _ in SingleWriterCount() }
+  let streams = SingleWriterCount()
+  let sessionFailures = InlineArray<32, SingleWriterCount> { _ in SingleWriterCount() }
+  let handshakeFailures = SingleWriterCount()
   /// Not cumulative; the last is for all that is longer than the last bound.
   let durations = InlineArray<17, SingleWriterCount> { _ in SingleWriterCount() }
   let durationNanoseconds = SingleWriterCount()
@@ -86,6 +90,20 @@ public final class LoopCounters: Sendable {
 
   /// The client had left before its reply could be written.
   public func countClientGone() { clientsGone.add() }
+
+  /// A connection speaks HTTP/2 in clear (0), HTTP/1 over TLS (1) or HTTP/2 over TLS (2); others are ignored.
+  public func countSpeech(_ index: Int) {
+    if speech.indices.contains(index) { speech[index].add() }
+  }
+
+  /// A request came over HTTP/2.
+  public func countStream() { streams.add() }
+
+  /// A connection's HTTP/2 was ended by our will; an index into the names given to `MetricsPage`.
+  public func countSessionFailure(_ index: Int) { sessionFailures[slot(index)].add() }
+
+  /// A TLS handshake failed.
+  public func countHandshakeFailure() { handshakeFailures.add() }
 
   /// A request was answered this long after its head was complete.
   public func observeDuration(nanoseconds: UInt64) {

@@ -11,10 +11,28 @@ public struct MetricNames: Sendable {
   /// Those of the reasons that say that nothing could be decided.
   public var undecided: Set<String>
 
-  public init(reasons: [String], refusals: [String], undecided: Set<String> = []) {
+  /// Names of the reasons for which a connection's HTTP/2 is ended, by index; at most `LoopCounters.indexLimit`.
+  public var sessionFailures: [String]
+
+  public init(
+    reasons: [String], refusals: [String], undecided: Set<String> = [], sessionFailures: [String] = []
+  ) {
+    self.sessionFailures = sessionFailures
     self.reasons = reasons
     self.refusals = refusals
     self.undecided = undecided
+  }
+}
+
+/// The certificate of the TLS listeners.
+public struct CertificateFigures: Sendable {
+  public var daysLeft: Int
+  /// How often changed files could not be used; the certificate before them is kept then.
+  public var failedReloads: Int
+
+  public init(daysLeft: Int, failedReloads: Int) {
+    self.daysLeft = daysLeft
+    self.failedReloads = failedReloads
   }
 }
 
@@ -31,14 +49,17 @@ public struct MetricsPage {
   ///   - issuers: one entry an issuer of the settings.
   ///   - names: bounded lists; a count without a name goes to `other`.
   ///   - logLinesDropped: `Log.droppedLines`.
+  ///   - certificate: of the TLS listeners; nil where there are none.
   public static func render(
     loops: [LoopCounters], shared: SharedCounters, issuers: [IssuerFigures], names: MetricNames, logLinesDropped: Int,
-    process: ProcessFigures, version: String
+    certificate: CertificateFigures? = nil, process: ProcessFigures, version: String
   ) -> [UInt8] {
     var page = MetricsPage()
     page.bytes.reserveCapacity(16 * 1024)
     page.info(version: version)
     page.requests(loops, names)
+    page.protocols(loops, names)
+    page.certificate(certificate)
     page.durations(loops)
     page.tokens(loops, shared)
     page.keys(issuers)
@@ -83,6 +104,33 @@ public struct MetricsPage {
     counter("connections_accepted_total", "Connections accepted.", accepted)
     counter("connections_closed_total", "Connections closed.", closed)
     gauge("connections_open", "Connections open now.", accepted > closed ? accepted - closed : 0)
+  }
+
+  private mutating func protocols(_ loops: [LoopCounters], _ names: MetricNames) {
+    let name = "access_gateway_connections_by_protocol_total"
+    head(name, "Connections that speak something else than HTTP/1 in clear, by protocol.", "counter")
+    for (index, speech) in ["h2c", "https/1.1", "h2"].enumerated() {
+      sample(name, ("protocol", speech), String(sum(loops) { $0.speech[index].value }))
+    }
+    counter("http2_requests_total", "Requests that came over HTTP/2.", sum(loops) { $0.streams.value })
+    head("access_gateway_http2_failures_total", "Connections of which the HTTP/2 was ended, by reason.", "counter")
+    indexed("access_gateway_http2_failures_total", names.sessionFailures) {
+      [("reason", $0)]
+    } value: { index in
+      sum(loops) { $0.sessionFailures[index].value }
+    }
+    counter(
+      "tls_handshakes_failed_total", "TLS handshakes that failed.", sum(loops) { $0.handshakeFailures.value })
+  }
+
+  private mutating func certificate(_ figures: CertificateFigures?) {
+    guard let figures else { return }
+    let name = "access_gateway_tls_certificate_days_left"
+    head(name, "Whole days until the certificate of the TLS listeners ends; below 0: it has ended.", "gauge")
+    sample(name, nil, String(figures.daysLeft))
+    counter(
+      "tls_reloads_failed_total", "Changed certificates, keys or CAs that could not be used.",
+      UInt64(max(figures.failedReloads, 0)))
   }
 
   private mutating func durations(_ loops: [LoopCounters]) {

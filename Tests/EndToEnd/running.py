@@ -97,11 +97,16 @@ class Process:
 
 
 class Gateway(Process):
-    """`access-gateway serve` on ports of its own. Flags: `leeway="10s"` becomes `--leeway 10s`."""
+    """`access-gateway serve` on ports of its own. Flags: `leeway="10s"` becomes `--leeway 10s`. `tls`, a folder that
+    `tls-selfsigned` has filled, adds a TLS port, `secure`."""
 
-    def __init__(self, trusted, env=None, wait=True, prefix=(), **settings):
+    def __init__(self, trusted, env=None, wait=True, prefix=(), tls=None, **settings):
         self.port, self.admin_port = free_port(), free_port()
         given = {"issuer": trusted, "listen": f"127.0.0.1:{self.port}", "admin": f"127.0.0.1:{self.admin_port}"}
+        if tls:
+            self.secure = free_port()
+            given["listen"] += f",tls://127.0.0.1:{self.secure}"
+            given.update(tls_cert=tls / "server.pem", tls_key=tls / "server-key.pem")
         given.update(settings)
         flags = [part for k, v in given.items() if v is not None for part in ("--" + k.replace("_", "-"), v)]
         super().__init__("gateway", [*prefix, BINARY, "serve", *flags], env)

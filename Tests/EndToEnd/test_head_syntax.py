@@ -52,7 +52,7 @@ REFUSED = {
     "HTTP/0.9 in name": (raw(f"GET {AUTH} HTTP/0.9"), {400, 505}),
     "HTTP/0.9 in form": (f"GET {AUTH}\r\n\r\n".encode(), {400, 505}),
     "lower-case http": (raw(f"GET {AUTH} http/1.1"), {400, 505}),
-    "HTTP/2's preface": (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", {400, 505}),
+    "HTTP/2's preface, spoilt": (b"PRI * HTTP/2.0\r\n\r\nSN\r\n\r\n", {400, 505}),
     "a TLS hello": (b"\x16\x03\x01\x00\xa5\x01\x00\x00\xa1\x03\x03" + bytes(160), {400, 408}),
     "two Content-Lengths": (raw(lines=("Host: a", "Content-Length: 5", "Content-Length: 5")), {400}),
     "two unequal Content-Lengths": (raw(lines=("Host: a", "Content-Length: 0", "Content-Length: 5")), {400}),

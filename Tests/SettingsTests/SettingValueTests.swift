@@ -3,12 +3,17 @@
 import Settings
 import Testing
 
-/// Settings from flags over a team, as a user would give them.
+/// What the settings of TLS need beside them.
+private let tlsFiles = ["tls_cert": "/cert.pem", "tls_key": "/key.pem", "tls_client_ca": "/clients.pem"]
+
+/// Settings from flags over a team, as a user would give them; what is about TLS, over its files too.
 func settings(_ flags: [String: String], _ environment: [String: String] = [:]) throws(SettingsError)
   -> GatewaySettings
 {
-  try SettingsTable.resolve(
-    flags: ["team_domain": "acme"].merging(flags) { $1 }, environment: environment,
+  let needsTLS = flags.contains { $0.hasPrefix("tls_") || $1.contains("tls://") }
+  return try SettingsTable.resolve(
+    flags: ["team_domain": "acme"].merging(needsTLS ? tlsFiles : [:]) { $1 }.merging(flags) { $1 },
+    environment: environment,
     surroundings: Surroundings(cores: 6, stderrIsTerminal: false)
   ).settings
 }
@@ -74,6 +79,15 @@ let goodTexts: [Good] = [
     "listen", "0.0.0.0:8000,[::]:8000,unix:/a", \.listen,
     [.tcp(host: "0.0.0.0", port: 8000), .tcp(host: "::", port: 8000), .unix(path: "/a")]),
   Good("listen", "127.0.0.1:0,127.0.0.1:0", \.listen.count, 2),
+  Good("listen", "tls://0.0.0.0:8443", \.listen, [.tls(host: "0.0.0.0", port: 8443)]),
+  Good("listen", "tls://[::1]:8443,:8000", \.listen.first, .tls(host: "::1", port: 8443)),
+  Good("tls_cert", "/c.pem", \.tlsCertificate, "/c.pem"),
+  Good("tls_key", "/k.pem", \.tlsKey, "/k.pem"),
+  Good("tls_client_ca", "off", \.tlsClientCA, nil),
+  Good("tls_client_ca", "/a.pem", \.tlsClientCA, "/a.pem"),
+  Good("tls_client_names", "off", \.tlsClientNames, nil),
+  Good("tls_client_names", "dns:a.example, uri:spiffe://a/b", \.tlsClientNames, ["dns:a.example", "uri:spiffe://a/b"]),
+  Good("http2", "off", \.http2, false),
   Good("socket_mode", "0600", \.socketMode, 0o600),
   Good("socket_mode", "0777", \.socketMode, 0o777),
   Good("socket_owner", "off", \.socketOwner, nil),
@@ -210,7 +224,8 @@ let badTexts: [(name: String, texts: [String])] = [
   (
     "listen",
     [
-      "", ",", "0.0.0.0:8000,", "8000", ":", "*:", "**:8000", "*.example:8000", "0.0.0.0", "0.0.0.0:", "0.0.0.0:65536",
+      "", ",", "0.0.0.0:8000,", "tls://", "tls://unix:/a", "tls://tls://:1", "tls://:1,:1", "https://:1", "8000", ":",
+      "*:", "**:8000", "*.example:8000", "0.0.0.0", "0.0.0.0:", "0.0.0.0:65536",
       "0.0.0.0:-1",
       "0.0.0.0:+1", "0.0.0.0:08", "0.0.0.0: 80", "256.0.0.1:80", "1.2.3:80", "01.2.3.4:80", "::1:80", "[::1]",
       "[::1]80", "[::g]:80", "[1:2:3]:80", "[1:2:3:4:5:6:7::8]:80", "[1:2:3:4:5:6:7:8:9]:80", "[:::]:80", "[]:80",
@@ -249,6 +264,11 @@ let badTexts: [(name: String, texts: [String])] = [
   ("unavailable_status", ["", "200", "500", "502", "0503", "5 03", "+503"]),
   ("expose_reason", ["", "1", "0", "enabled", "o n"]),
   ("keys_refresh", ["", "0", "86401", "25h", "2d"]),
+  ("tls_cert", ["", "c.pem"]),
+  ("tls_key", ["", "k.pem", "off"]),
+  ("tls_client_ca", ["", "a.pem"]),
+  ("tls_client_names", ["", "a.example", "dns:", "cn:a", "dns:a,", "dns:a b", "DNS:a"]),
+  ("http2", ["", "2", "h2c"]),
   ("keys_max_age", ["", "0", "31d", "10s"]),
   ("unknown_kid_wait", ["", "-1", "11", "1m", "off"]),
   ("event_loops", ["", "0", "65", "auto", "1s"]),

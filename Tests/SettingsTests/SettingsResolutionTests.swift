@@ -185,6 +185,13 @@ func `a loop a core stays within what is allowed`(_ cores: Int, _ loops: Int) th
     "GATEWAY_ADMIN: 'unix:/a' is refused; allowed: an address that is none of listen"
   ),
   (
+    ["tls_key": "/k"], [:], "--tls-key: '/k' is refused; allowed: off, unless tls_cert is given"
+  ),
+  (
+    ["tls_client_names": "dns:a"], [:],
+    "--tls-client-names: 'dns:a' is refused; allowed: off, unless tls_client_ca is given"
+  ),
+  (
     ["keys_max_age": "30m"], [:], "--keys-max-age: '30m' is refused; allowed: at least keys_refresh, 3600s"
   ),
   (

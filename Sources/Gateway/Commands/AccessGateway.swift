@@ -39,6 +39,7 @@ struct AccessGateway: ParsableCommand {
     subcommands: [
       ServeCommand.self, CheckCommand.self, TestCommand.self, ExplainCommand.self, SchemaCommand.self,
       HealthcheckCommand.self, KeysCommand.self, TokenCommand.self, IssuerCommand.self, DemoCommand.self,
+      SelfSignedCommand.self,
     ],
     defaultSubcommand: ServeCommand.self)
 

@@ -40,7 +40,7 @@ extension FetchTarget {
   /// A page of the gateway that has its admin listener at `address`.
   init(_ address: NetworkAddress, path: String) {
     switch address {
-    case .tcp(let host, let port): self.init(isTLS: false, host: host, port: port, path: path)
+    case .tcp(let host, let port), .tls(let host, let port): self.init(isTLS: false, host: host, port: port, path: path)
     case .unix(let socket): self.init(isTLS: false, host: "unix:\(socket)", port: 80, path: path)
     }
   }

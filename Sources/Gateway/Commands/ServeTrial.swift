@@ -7,12 +7,13 @@ import HTTPServing
 import POSIX
 import IssuerKeys
 import Settings
+import TLS
 
 /// Tries what a start with these settings needs of the machine. Nothing of it stays.
 enum ServeTrial {
   /// What failed, a sentence each; empty where a start would get as far as fetching keys.
   static func failures(_ settings: GatewaySettings, _ options: ListenOptions) -> [String] {
-    [stateFolder(settings), sockets(settings, options)].compactMap(\.self)
+    [stateFolder(settings), certificate(settings), sockets(settings, options)].compactMap(\.self)
   }
 
   /// Writes a file as a state is written, the folder made, lock and rename included, and takes it all away again.
@@ -29,6 +30,16 @@ enum ServeTrial {
       return nil
     } catch {
       return "state_dir: \(error)"
+    }
+  }
+
+  private static func certificate(_ settings: GatewaySettings) -> String? {
+    guard let tls = TLSServerSettings(settings) else { return nil }
+    do throws(TLSFileError) {
+      let days = try TLSServerContext(tls).daysLeft(now: Int(Clock.wallSeconds))
+      return days < 0 ? "tls_cert: \(tls.certificate) has ended" : nil
+    } catch {
+      return "tls_cert, tls_key or tls_client_ca: \(error)"
     }
   }
 

@@ -14,14 +14,19 @@ struct ListeningSockets {
   /// For each address a socket for each loop: bound side by side (SO_REUSEPORT), or the same one under another
   /// descriptor (`unix:`, inherited).
   let serving: [[ListenSocket]]
+  /// Beside `serving`: whether connections to the address begin with a TLS handshake.
+  let isSecure: [Bool]
   private var admin: ListenSocket?
 
   var addresses: [ListenAddress] { serving.map { $0[0].address } }
 
+  /// As the settings write them, with the ports that the kernel chose.
+  var texts: [String] { zip(addresses, isSecure).map { $1 ? "tls://\($0)" : $0.description } }
+
   /// - Parameters:
   ///   - options: of the settings.
   ///   - inherited: replaces what the settings name: the socket called `admin` for `admin`, all others together for
-  ///     `listen`.
+  ///     `listen`, those called `tls` as `tls://` addresses.
   ///   - log: told where another process listens already, and the settings allow that; nil: nobody is.
   init(
     _ settings: GatewaySettings, _ options: ListenOptions, inherited: [InheritedSocket], _ log: Log?
@@ -29,7 +34,14 @@ struct ListeningSockets {
     let all = settings.listen + (settings.admin.map { [$0] } ?? [])
 
     var first: [ListenSocket] = []
-    for given in inherited where given.name != "admin" { first.append(given.socket) }
+    var isSecure: [Bool] = []
+    for given in inherited where given.name != "admin" {
+      first.append(given.socket)
+      isSecure.append(given.name == "tls")
+    }
+    if isSecure.contains(true), settings.tlsCertificate == nil {
+      throw SystemError("the socket called tls, from the service manager, needs tls_cert and tls_key", code: 0)
+    }
     if first.isEmpty {
       for address in settings.listen {
         let options = options.for(address, beside: all)
@@ -39,6 +51,7 @@ struct ListeningSockets {
         var shared = options
         shared.sharesPort = true
         first.append(try .open(ListenAddress(address), shared))
+        if case .tls = address { isSecure.append(true) } else { isSecure.append(false) }
       }
     }
     var serving: [[ListenSocket]] = []
@@ -49,6 +62,7 @@ struct ListeningSockets {
       serving.append(row)
     }
     self.serving = serving
+    self.isSecure = isSecure
 
     if let given = inherited.first(where: { $0.name == "admin" }) {
       admin = given.socket
@@ -106,10 +120,9 @@ extension ListenOptions {
   ///   port for IPv4: that one shall have it.
   fileprivate func `for`(_ address: NetworkAddress, beside all: [NetworkAddress]) -> ListenOptions {
     var options = self
-    if case .tcp("::", let port) = address {
-      options.takesBothFamilies = !all.contains {
-        if case .tcp(let host, port) = $0 { !host.utf8.contains(UInt8(ascii: ":")) } else { false }
-      }
+    guard case .tcp("::", let port) = ListenAddress(address) else { return options }
+    options.takesBothFamilies = !all.contains {
+      if case .tcp(let host, port) = ListenAddress($0) { !host.utf8.contains(UInt8(ascii: ":")) } else { false }
     }
     return options
   }
@@ -118,7 +131,7 @@ extension ListenOptions {
 extension ListenAddress {
   init(_ address: NetworkAddress) {
     switch address {
-    case .tcp(let host, let port): self = .tcp(host: host, port: port)
+    case .tcp(let host, let port), .tls(let host, let port): self = .tcp(host: host, port: port)
     case .unix(let path): self = .unix(path: path)
     }
   }

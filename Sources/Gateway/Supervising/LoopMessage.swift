@@ -1,5 +1,6 @@
 // How the control thread speaks to the loops.
 
+import TLS
 import Verification
 
 /// What the control thread tells a loop.
@@ -9,6 +10,8 @@ enum LoopMessage: Sendable {
   /// A fetch of an issuer's keys that its bell has promised has ended, or will not come. Follows `keys`, where it brought
   /// new ones.
   case fetchEnded(issuer: Int, end: UInt64)
+  /// Meet new TLS connections with this from now on.
+  case certificate(TLSServerContext)
   /// Accept from now on: the first keys are there, or could not be had.
   case accept
   /// Stop accepting after so many milliseconds, answer what is in flight, say so when that is done.

@@ -4,12 +4,14 @@ import Admin
 import EventLoops
 import ForwardAuth
 import Glibc
+import HTTP2
 import HTTPFetch
 import HTTPServing
 import HTTPSyntax
 import IssuerKeys
 import POSIX
 import Settings
+import TLS
 import Telemetry
 import Token
 import Verification
@@ -57,6 +59,8 @@ final class RunningGateway {
   private let events: Mailbox<ControlEvent>
   private var keys: KeySources?
   private var admin: HTTPServer?
+  /// Nil where nobody listens with TLS.
+  private var certificate: ServerCertificate?
   private var loopsServing: Int
   private var loopsAccepting = 0
   private var isDraining = false
@@ -128,6 +132,13 @@ final class RunningGateway {
     limits.idleTimeout = Int64(settings.idleTimeoutSeconds) * 1000
     limits.fullStatus = UInt16(settings.unavailableStatus)
     limits.fullFieldLines = ReplyTexts.fieldLines(forWantOfRoomWith: limits.fullStatus)
+    limits.speaksHTTP2 = settings.http2
+    let certificate = try TLSServerSettings(settings).map { tls throws(SystemError) in
+      try ServerCertificate(tls, on: loop, log) { [mailboxes] context in
+        for mailbox in mailboxes { mailbox.post(.certificate(context)) }
+      }
+    }
+    self.certificate = certificate
     let budget = ConnectionBudget(limit: connections, partialLimit: settings.maxPartialBytes)
     giveBackMemory(of: budget)
     addresses = sockets.addresses
@@ -143,14 +154,15 @@ final class RunningGateway {
     for number in 0..<settings.eventLoops {
       let events = events
       try ServingLoop.start(
-        number: number, parts: parts, sockets: sockets.serving.map { $0[number] }, limits: limits, budget: budget,
+        number: number, parts: parts, sockets: sockets.serving.map { $0[number] }, isSecure: sockets.isSecure,
+        certificate: certificate?.context, limits: limits, budget: budget,
         counters: counters[number], keys: keys.sets, mailbox: mailboxes[number], poolWakeUp: wakeUps[number],
         accepting: { events.post(.loopAccepts) }, drained: { events.post(.loopDrained) },
         failed: { events.post(.loopFailed($0)) })
     }
     log.info(
       "started", ("version", .string(programVersion)),
-      ("listen", .string(addresses.map(\.description).joined(separator: ","))),
+      ("listen", .string(sockets.texts.joined(separator: ","))),
       ("issuer", .string(settings.text(of: SettingsTable.all.issuerNames))),
       ("keys_url", .string(settings.text(of: SettingsTable.all.keysLocations))),
       ("event_loops", .int(settings.eventLoops)), ("verify_workers", .int(settings.verifyWorkers)))
@@ -224,7 +236,8 @@ final class RunningGateway {
     guard let socket else { return }
     let names = MetricNames(
       reasons: Reason.allCases.map { "\($0.name)" }, refusals: Refusal.allCases.map { "\($0.name)" },
-      undecided: Set([Reason.keysUnavailable, .overloaded].map { "\($0.name)" }))
+      undecided: Set([Reason.keysUnavailable, .overloaded].map { "\($0.name)" }),
+      sessionFailures: HTTP2Failure.allCases.map { "\($0.name)" })
     let handler = AdminHandler(
       log: log,
       readiness: { [unowned self] in readiness },
@@ -232,7 +245,8 @@ final class RunningGateway {
       page: { [unowned self] in
         MetricsPage.render(
           loops: counters, shared: shared, issuers: keys?.figures ?? [], names: names,
-          logLinesDropped: log.droppedLines, process: .current(), version: programVersion)
+          logLinesDropped: log.droppedLines, certificate: certificate?.figures, process: .current(),
+          version: programVersion)
       })
     // Bounds of its own: nobody who fills the gateway's listeners can lock the operator out, and nobody who fills this one
     // can keep a probe out, at which an orchestrator would end the process.
@@ -252,6 +266,7 @@ final class RunningGateway {
     case .hangUp:
       log.info("hang_up")
       keys?.hangUp()
+      certificate?.reload()
     case .terminate, .interrupt:
       // A second one is somebody who does not want to wait.
       if isDraining { loop.stop() } else { drain() }

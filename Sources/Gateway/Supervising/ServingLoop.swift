@@ -5,6 +5,7 @@ import ForwardAuth
 import HTTPFetch
 import HTTPServing
 import POSIX
+import TLS
 import Telemetry
 import Verification
 
@@ -12,6 +13,8 @@ import Verification
 enum ServingLoop {
   /// - Parameters:
   ///   - sockets: this loop's own; it owns them from here on, and accepts on them when it is told to.
+  ///   - isSecure: beside `sockets`: whether their connections begin with a TLS handshake.
+  ///   - certificate: what those are met with at first; others come by mailbox.
   ///   - keys: the sets to begin with; others come by mailbox.
   ///   - mailbox: what the control thread posts to.
   ///   - poolWakeUp: notified by the pool.
@@ -19,7 +22,8 @@ enum ServingLoop {
   ///   - drained: called on the loop's thread when a drain is done.
   ///   - failed: called on the loop's thread when it could not be set up.
   static func start(
-    number: Int, parts: ServingParts, sockets: [ListenSocket], limits: ServerLimits, budget: ConnectionBudget,
+    number: Int, parts: ServingParts, sockets: [ListenSocket], isSecure: [Bool], certificate: TLSServerContext?,
+    limits: ServerLimits, budget: ConnectionBudget,
     counters: LoopCounters, keys: [KeySet], mailbox: Mailbox<LoopMessage>, poolWakeUp: WakeUp,
     accepting: @escaping @Sendable () -> Void, drained: @escaping @Sendable () -> Void,
     failed: @escaping @Sendable (SystemError) -> Void
@@ -30,15 +34,19 @@ enum ServingLoop {
         let handler = ForwardAuthHandler(number: number, parts: parts, counters: counters)
         let server = try HTTPServer(on: loop, limits: limits, budget: budget, handler: handler)
         handler.use(keys)
+        server.certificate = certificate
         let ears = [
           poolWakeUp.attach(to: loop) { handler.settleFinished(through: server) },
           mailbox.attach(to: loop) { message in
             switch message {
             case .keys(let keys): handler.use(keys)
             case .fetchEnded(let issuer, let end): handler.fetchEnded(issuer: issuer, end: end, through: server)
+            case .certificate(let certificate): server.certificate = certificate
             case .accept:
               do throws(SystemError) {
-                for socket in sockets { try server.accept(on: socket) }
+                for (socket, isSecure) in zip(sockets, isSecure) {
+                  try server.accept(on: socket, isSecure: isSecure)
+                }
                 accepting()
               } catch {
                 failed(error)
