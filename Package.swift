@@ -60,10 +60,13 @@ let package = Package(
     room("EventLoops", ["CEvent", "POSIX"]),
     room("Verification", ["Token", "COpenSSL", "POSIX"]),
 
+    room("Authorization", ["Verification", "Token", "Telemetry", "Policy", "POSIX"]),
     room("HTTPServing", ["EventLoops", "HTTPSyntax", "POSIX", "CEvent", "COpenSSL"]),
     room("HTTPFetch", ["EventLoops", "POSIX", "CEvent", "COpenSSL"]),
 
-    room("ForwardAuth", ["HTTPServing", "HTTPSyntax", "Verification", "Token", "Telemetry", "EventLoops", "POSIX"]),
+    room(
+      "ForwardAuth",
+      ["Authorization", "HTTPServing", "HTTPSyntax", "Verification", "Token", "Telemetry", "Policy", "EventLoops", "POSIX"]),
     room("Admin", ["HTTPServing", "HTTPSyntax", "Telemetry", "POSIX"]),
     room("IssuerKeys", ["HTTPFetch", "EventLoops", "Verification", "Token", "Telemetry", "Settings", "POSIX"]),
     room("DevIssuer", ["HTTPServing", "Telemetry", "HTTPSyntax", "EventLoops", "POSIX", "COpenSSL"]),
@@ -71,8 +74,8 @@ let package = Package(
     .executableTarget(
       name: "Gateway",
       dependencies: [
-        "ForwardAuth", "Admin", "IssuerKeys", "DevIssuer", "HTTPServing", "HTTPFetch", "HTTPSyntax", "Verification",
-        "Token", "EventLoops", "Telemetry", "Settings", "POSIX", argumentParser,
+        "ForwardAuth", "Authorization", "Admin", "IssuerKeys", "DevIssuer", "HTTPServing", "HTTPFetch", "HTTPSyntax",
+        "Verification", "Policy", "SettingsFile", "Token", "EventLoops", "Telemetry", "Settings", "POSIX", argumentParser,
       ], cSettings: [gnuSource], swiftSettings: strict),
 
     tool("Refusals", in: "bench", ["Token", "Verification", "DevIssuer", "COpenSSL"]),
@@ -89,6 +92,7 @@ let package = Package(
     tests(of: "Telemetry", ["POSIX"]),
     tests(of: "EventLoops", ["CEvent", "POSIX"]),
     tests(of: "Verification", ["Token", "DevIssuer", "POSIX"]),
+    tests(of: "Authorization", ["Verification", "Token", "Telemetry", "Policy", "DevIssuer", "POSIX"]),
     tests(of: "HTTPServing", ["EventLoops", "HTTPSyntax", "POSIX", "CEvent"]),
     tests(of: "HTTP2", ["HTTPSyntax", "CNGHTTP2"]),
     tests(of: "TLS", ["COpenSSL"]),

@@ -60,7 +60,7 @@ final class KeySource {
   ///   - fetchEnded: called when a fetch that the bell has promised has ended, after `changed`, or will not come; with the
   ///     promised number.
   init(
-    _ settings: IssuerSettings, of gateway: GatewaySettings, on loop: EventLoop, bell: UnknownKidBell, log: Log,
+    _ settings: IssuerSettings, of gateway: GatewaySettings, on loop: EventLoop, bell: UnknownKidBell, rings: WakeUp, log: Log,
     willFetch: @escaping () -> Void, changed: @escaping () -> Void, fetchEnded: @escaping (UInt64) -> Void
   ) throws(SystemError) {
     self.settings = settings
@@ -81,7 +81,10 @@ final class KeySource {
       stateFile = nil
     }
     timer = LoopTimer(on: loop) { [unowned self] in timerFired() }
-    bellAttachment = bell.attach(to: loop) { [unowned self] in unknownKid() }
+    bellAttachment = rings.attach(to: loop) { [unowned self] in
+      bell.hear()
+      unknownKid()
+    }
     if let stateFile {
       let results = try Mailbox<KeyStateFault?>()
       writer = KeyStateWriter(stateFile) { results.post($0) }

@@ -17,17 +17,19 @@ package final class KeySources {
 
   /// - Parameters:
   ///   - bells: one an issuer, in their order.
+  ///   - rings: what each bell's `wake` notifies, in the same order.
   ///   - publish: told of the sets in use whenever one of them changes; not before `start`.
   ///   - fetchEnded: told of the end of each fetch that a bell has promised: the issuer's place, and the promised number.
   package init(
-    _ settings: GatewaySettings, on loop: EventLoop, bells: [UnknownKidBell], log: Log,
+    _ settings: GatewaySettings, on loop: EventLoop, bells: [UnknownKidBell], rings: [WakeUp], log: Log,
     publish: @escaping (_ sources: KeySources) -> Void, fetchEnded: @escaping (_ issuer: Int, _ end: UInt64) -> Void
   ) throws(SystemError) {
     self.log = log
     for (place, (issuer, bell)) in zip(settings.issuers, bells).enumerated() {
       sources.append(
         try KeySource(
-          issuer, of: settings, on: loop, bell: bell, log: log, willFetch: { [unowned self] in lookAtClock() },
+          issuer, of: settings, on: loop, bell: bell, rings: rings[place], log: log,
+          willFetch: { [unowned self] in lookAtClock() },
           changed: { [unowned self] in publish(self) }, fetchEnded: { fetchEnded(place, $0) }))
     }
     clockTimer = LoopTimer(on: loop) { [unowned self] in

@@ -75,6 +75,14 @@ struct LogLine {
     }
   }
 
+  /// A line of the decision log: JSON, without a level.
+  init(decisionAt time: Timestamp) {
+    format = .json
+    append("{\"ts\":\"")
+    appendTime(time)
+    append("\",\"event\":\"decision\"")
+  }
+
   /// Nothing yet.
   fileprivate init() { format = .text }
 

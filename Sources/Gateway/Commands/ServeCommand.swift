@@ -16,6 +16,7 @@ struct ServeCommand: TakesSignals {
   @OptionGroup(title: "Settings") var flags: SettingsFlags
 
   func run() throws {
+    if let file = processEnvironment()["GATEWAY_CONFIG"], !file.isEmpty { return try serve(file) }
     let resolved = try flags.resolved()
     let options = try resolved.settings.listenOptions()
     let log = Log(resolved.settings)
@@ -42,18 +43,24 @@ extension GatewaySettings {
 extension Log {
   /// A log on stderr with the level and format of the settings.
   convenience init(_ settings: GatewaySettings) {
-    let level: LogLevel =
-      switch settings.logLevel {
-      case .debug: .debug
-      case .info: .info
-      case .warning: .warning
-      case .error: .error
-      }
     let format: LogFormat =
       switch settings.logFormat {
       case .text: .text
       case .json: .json
       }
-    self.init(level: level, format: format)
+    self.init(level: LogLevel(settings.logLevel), format: format)
+  }
+}
+
+extension LogLevel {
+  /// The least important lines of the setting `log_level`.
+  init(_ threshold: LogThreshold) {
+    self =
+      switch threshold {
+      case .debug: .debug
+      case .info: .info
+      case .warning: .warning
+      case .error: .error
+      }
   }
 }

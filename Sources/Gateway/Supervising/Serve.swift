@@ -1,6 +1,7 @@
 // `serve`: opens the sockets, starts the loops, and is then the control thread: keys, signals, admin, drain.
 
 import Admin
+import Authorization
 import EventLoops
 import ForwardAuth
 import Glibc
@@ -9,6 +10,7 @@ import HTTPServing
 import HTTPSyntax
 import IssuerKeys
 import POSIX
+import Policy
 import Settings
 import Telemetry
 import Token
@@ -25,8 +27,31 @@ enum Serve {
   static func run(
     _ settings: GatewaySettings, _ options: ListenOptions, _ log: Log, whenReady: (([ListenAddress]) -> Void)? = nil
   ) -> Int32 {
+    let served = ServedConfiguration(settings: settings)
+    return run(served, options, log, load: nil, whenReady: whenReady)
+  }
+
+  /// The same with applications, and with a way to read everything anew.
+  ///
+  /// Returns 78 where the configuration cannot be used; it was said why.
+  ///
+  /// - Parameter load: nil: nothing is reread.
+  static func run(
+    _ served: ServedConfiguration, _ options: ListenOptions, _ log: Log, load: ConfigurationLoader?,
+    whenReady: (([ListenAddress]) -> Void)? = nil
+  ) -> Int32 {
+    let stamps = (served.file.flatMap { FileStamp(of: $0) }, served.revocationFile.flatMap { FileStamp(of: $0) })
+    let (rules, revocations): (Rules, RevocationTable)
+    do throws(LoadMistakes) {
+      rules = try served.rules().get()
+      revocations = try served.revocations().get()
+    } catch {
+      for line in error.lines { printError(line) }
+      return 78
+    }
     do throws(SystemError) {
-      let gateway = try RunningGateway(settings, options, log, whenReady)
+      let gateway = try RunningGateway(
+        served, Snapshot(rules: rules, revocations: revocations), options, log, load.map { ($0, stamps) }, whenReady)
       return try gateway.run()
     } catch {
       log.error("failed", ("error", .string(error.description)))
@@ -38,7 +63,14 @@ enum Serve {
 
 /// The control thread's side of a serving process.
 final class RunningGateway {
-  private let settings: GatewaySettings
+  private var served: ServedConfiguration
+  private var settings: GatewaySettings { served.settings }
+  /// What the loops judge by, but for what is being sent to them.
+  private var snapshot: Snapshot
+  private var decisions = DecisionTotals()
+  private var reloads = ReloadFigures()
+  private var reloader: Reloader?
+  private let rings: [WakeUp]
   private let options: ListenOptions
   private let log: Log
   private let loop: EventLoop
@@ -65,13 +97,18 @@ final class RunningGateway {
     case loopAccepts
     case loopDrained
     case loopFailed(SystemError)
+    case reloaded(ReloadOutcome)
   }
 
   init(
-    _ settings: GatewaySettings, _ options: ListenOptions, _ log: Log, _ whenReady: (([ListenAddress]) -> Void)?
+    _ served: ServedConfiguration, _ snapshot: Snapshot, _ options: ListenOptions, _ log: Log,
+    _ loading: (load: ConfigurationLoader, stamps: (FileStamp?, FileStamp?))?,
+    _ whenReady: (([ListenAddress]) -> Void)?
   ) throws(SystemError) {
+    let settings = served.settings
     self.whenReady = whenReady
-    self.settings = settings
+    self.served = served
+    self.snapshot = snapshot
     self.options = options
     self.log = log
     OpenSSLLibrary.keepThroughExit()
@@ -94,13 +131,30 @@ final class RunningGateway {
     let pool = VerificationPool(
       cells: ServingParts.poolCells, workers: settings.verifyWorkers,
       wake: wakeUps.map { wakeUp in { wakeUp.notify() } })
-    var bells: [UnknownKidBell] = []
-    for _ in settings.issuers { bells.append(try UnknownKidBell()) }
+    var rings: [WakeUp] = []
+    for _ in settings.issuers { rings.append(try WakeUp()) }
+    self.rings = rings
+    let bells = rings.map { ring in UnknownKidBell { ring.notify() } }
     parts = ServingParts(
-      judge: Judge(settings.issuers.map { Expectations($0) }), pool: pool, bells: bells, shared: shared, log: log,
-      unavailableStatus: settings.unavailableStatus, exposesReason: settings.exposeReason,
+      pool: pool, bells: bells, shared: shared, log: log,
       unknownKidWait: Int64(settings.unknownKidWaitSeconds) * 1000,
       tokenCacheBytes: settings.tokenCacheBytes / settings.eventLoops, maxHeadBytes: settings.maxHeadBytes)
+    decisions.use(snapshot.rules.policies, loops: settings.eventLoops)
+    self.snapshot.decisions = decisions.current
+    if served.file != nil {
+      reloads.configurationIsGood = true
+      reloads.configurationTime = Int(Clock.wallSeconds)
+    }
+    if served.revocationFile != nil {
+      reloads.revocationsAreGood = true
+      reloads.revocationEntries = snapshot.revocations.count
+    }
+    if let loading {
+      let events = events
+      reloader = Reloader(
+        served, settingsStamp: loading.stamps.0, revocationStamp: loading.stamps.1, load: loading.load
+      ) { events.post(.reloaded($0)) }
+    }
   }
 
   func run() throws(SystemError) -> Int32 {
@@ -121,18 +175,19 @@ final class RunningGateway {
     giveBackMemory(of: budget)
     addresses = sockets.addresses
     // Before the first request can come: with a good state file none is refused for want of keys.
-    let keys = try KeySources(settings, on: loop, bells: parts.bells, log: log) { [unowned self] keys in
+    let keys = try KeySources(settings, on: loop, bells: parts.bells, rings: rings, log: log) { [unowned self] keys in
       publish(keys)
     } fetchEnded: { [unowned self] issuer, end in
       for mailbox in mailboxes { mailbox.post(.fetchEnded(issuer: issuer, end: end)) }
     }
     self.keys = keys
     keys.restore()
+    snapshot.keys = keys.sets
     for number in 0..<settings.eventLoops {
       let events = events
       try ServingLoop.start(
         number: number, parts: parts, sockets: sockets.serving.map { $0[number] }, limits: limits, budget: budget,
-        counters: counters[number], keys: keys.sets, mailbox: mailboxes[number], poolWakeUp: wakeUps[number],
+        counters: counters[number], snapshot: snapshot, mailbox: mailboxes[number], poolWakeUp: wakeUps[number],
         accepting: { events.post(.loopAccepts) }, drained: { events.post(.loopDrained) },
         failed: { events.post(.loopFailed($0)) })
     }
@@ -144,7 +199,9 @@ final class RunningGateway {
       ("event_loops", .int(settings.eventLoops)), ("verify_workers", .int(settings.verifyWorkers)))
     publish(keys)
     keys.start()
+    reloader?.start()
     withExtendedLifetime((signals, ears)) { loop.run() }
+    reloader?.end()
     keys.finish()
     log.info("stopped")
     log.flush(milliseconds: 1000)
@@ -155,7 +212,8 @@ final class RunningGateway {
   private func publish(_ keys: KeySources) {
     let sets = keys.sets
     parts.pool.use(sets)
-    for mailbox in mailboxes { mailbox.post(.keys(sets)) }
+    snapshot.keys = sets
+    for mailbox in mailboxes { mailbox.post(.snapshot(snapshot)) }
     tellReadiness()
     // Not before: beside an old process that has keys, a new one without would turn good requests away.
     if keys.haveTried, !isAccepting {
@@ -220,7 +278,7 @@ final class RunningGateway {
       page: { [unowned self] in
         MetricsPage.render(
           loops: counters, shared: shared, issuers: keys?.figures ?? [], names: names,
-          logLinesDropped: log.droppedLines, process: .current(), version: programVersion)
+          logLinesDropped: log.droppedLines, process: .current(), version: programVersion, reloads: reloadFigures)
       })
     // Bounds of its own: nobody who fills the gateway's listeners can lock the operator out, and nobody who fills this one
     // can keep a probe out, at which an orchestrator would end the process.
@@ -240,6 +298,7 @@ final class RunningGateway {
     case .hangUp:
       log.info("hang_up")
       keys?.hangUp()
+      reloader?.reload()
     case .terminate, .interrupt:
       // A second one is somebody who does not want to wait.
       if isDraining { loop.stop() } else { drain() }
@@ -266,11 +325,75 @@ final class RunningGateway {
     case .loopDrained:
       loopsServing -= 1
       if loopsServing == 0 { loop.stop() }
+    case .reloaded(let outcome): take(outcome)
     case .loopFailed(let error):
       log.error("failed", ("error", .string(error.description)))
       exitCode = 1
       loop.stop()
     }
+  }
+}
+
+// MARK: - Reloading
+
+extension RunningGateway {
+  private var reloadFigures: ReloadFigures {
+    var figures = reloads
+    figures.decisions = decisions.figures
+    return figures
+  }
+
+  /// What was read anew comes into force in every loop with one exchange; what is bad changes nothing.
+  private func take(_ outcome: ReloadOutcome) {
+    switch outcome {
+    case .badConfiguration(let mistakes):
+      reloads.configurationIsGood = reloads.configurationIsGood.map { _ in false }
+      log.error(
+        "reload_failed", ("error", .string(mistakes.lines.first ?? "")), ("mistakes", .int(mistakes.lines.count)))
+    case .badRevocations(let mistakes):
+      reloads.revocationsAreGood = false
+      log.error(
+        "revocation_reload_failed", ("error", .string(mistakes.lines.first ?? "")),
+        ("mistakes", .int(mistakes.lines.count)))
+    case .revocations(let table):
+      takeRevocations(table)
+      publishSnapshot()
+      log.info("revocations_reloaded", ("entries", .int(table.count)))
+    case .configuration(let loaded, let table): take(loaded, table)
+    }
+  }
+
+  private func take(_ loaded: ServedConfiguration, _ table: RevocationTable) {
+    guard case .success(let rules) = loaded.rules() else { return }
+    for name in loaded.settings.restartOnlyChanges(from: settings) {
+      log.warning("restart_needed", ("setting", .string(name)), ("note", "it has changed, and stays as it was"))
+    }
+    decisions.use(rules.policies, loops: mailboxes.count)
+    snapshot.rules = rules
+    snapshot.decisions = decisions.current
+    served.definitions = loaded.definitions
+    served.policies = loaded.policies
+    served.revocationFile = loaded.revocationFile
+    takeRevocations(table)
+    log.level = LogLevel(loaded.settings.logLevel)
+    publishSnapshot()
+    if served.file != nil {
+      reloads.configurationIsGood = true
+      reloads.configurationTime = Int(Clock.wallSeconds)
+    }
+    log.info("reloaded", ("applications", .int(rules.policies?.applicationCount ?? 0)))
+  }
+
+  private func takeRevocations(_ table: RevocationTable) {
+    snapshot.revocations = table
+    if served.revocationFile != nil {
+      reloads.revocationsAreGood = true
+      reloads.revocationEntries = table.count
+    }
+  }
+
+  private func publishSnapshot() {
+    for mailbox in mailboxes { mailbox.post(.snapshot(snapshot)) }
   }
 }
 
