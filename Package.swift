@@ -66,7 +66,10 @@ let package = Package(
 
     room(
       "ForwardAuth",
-      ["Authorization", "HTTPServing", "HTTPSyntax", "Verification", "Token", "Telemetry", "Policy", "EventLoops", "POSIX"]),
+      [
+        "Authorization", "HTTPServing", "HTTPSyntax", "Verification", "Token", "Telemetry", "Policy", "EventLoops",
+        "POSIX",
+      ]),
     room("Admin", ["HTTPServing", "HTTPSyntax", "Telemetry", "POSIX"]),
     room("IssuerKeys", ["HTTPFetch", "EventLoops", "Verification", "Token", "Telemetry", "Settings", "POSIX"]),
     room("DevIssuer", ["HTTPServing", "Telemetry", "HTTPSyntax", "EventLoops", "POSIX", "COpenSSL"]),
@@ -75,7 +78,8 @@ let package = Package(
       name: "Gateway",
       dependencies: [
         "ForwardAuth", "Authorization", "Admin", "IssuerKeys", "DevIssuer", "HTTPServing", "HTTPFetch", "HTTPSyntax",
-        "Verification", "Policy", "SettingsFile", "Token", "EventLoops", "Telemetry", "Settings", "POSIX", argumentParser,
+        "Verification", "Policy", "SettingsFile", "Token", "EventLoops", "Telemetry", "Settings", "POSIX",
+        argumentParser,
       ], cSettings: [gnuSource], swiftSettings: strict),
 
     tool("Refusals", in: "bench", ["Token", "Verification", "DevIssuer", "COpenSSL"]),

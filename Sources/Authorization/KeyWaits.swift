@@ -71,7 +71,8 @@ struct KeyWaits {
   ) {
     waits.append(
       KeyWait(
-        request: request, segment: segment, token: token, deadline: deadline, awaited: awaited.ends, mayAskAgain: awaited.mayAskAgain))
+        request: request, segment: segment, token: token, deadline: deadline, awaited: awaited.ends,
+        mayAskAgain: awaited.mayAskAgain))
   }
 
   /// Takes out all that were waiting for this end of a fetch, in their order. Whoever is to wait on goes back in by

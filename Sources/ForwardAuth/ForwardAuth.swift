@@ -135,7 +135,8 @@ package final class ForwardAuthHandler: RequestHandler {
 
   /// An allowed request that the decision log holds, or that a report was made of.
   private func log(
-    _ allowance: Allowance, _ details: RequestDetails, _ reference: RequestReference?, _ authorizer: borrowing Authorizer
+    _ allowance: Allowance, _ details: RequestDetails, _ reference: RequestReference?,
+    _ authorizer: borrowing Authorizer
   ) {
     let reference = reference ?? details.reference ?? references.next()
     if allowance.isReport, denials.admits() {

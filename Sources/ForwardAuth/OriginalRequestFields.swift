@@ -34,7 +34,8 @@ extension RequestFacts {
     }
     forwardedFor = Self.fact(Self.forwardedForField, head, bytes)
     cameThroughCloudflare =
-      head.firstIndex(of: Self.connectingAddressField, in: bytes) != nil || head.firstIndex(of: Self.rayField, in: bytes) != nil
+      head.firstIndex(of: Self.connectingAddressField, in: bytes) != nil
+      || head.firstIndex(of: Self.rayField, in: bytes) != nil
     hasPreflightFields =
       head.firstIndex(of: Self.originField, in: bytes) != nil
       && head.firstIndex(of: Self.requestedMethodField, in: bytes) != nil

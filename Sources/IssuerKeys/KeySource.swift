@@ -60,7 +60,8 @@ final class KeySource {
   ///   - fetchEnded: called when a fetch that the bell has promised has ended, after `changed`, or will not come; with the
   ///     promised number.
   init(
-    _ settings: IssuerSettings, of gateway: GatewaySettings, on loop: EventLoop, bell: UnknownKidBell, rings: WakeUp, log: Log,
+    _ settings: IssuerSettings, of gateway: GatewaySettings, on loop: EventLoop, bell: UnknownKidBell, rings: WakeUp,
+    log: Log,
     willFetch: @escaping () -> Void, changed: @escaping () -> Void, fetchEnded: @escaping (UInt64) -> Void
   ) throws(SystemError) {
     self.settings = settings

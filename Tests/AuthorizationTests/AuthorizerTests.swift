@@ -66,7 +66,8 @@ private final class Asking {
         """)
   }
 
-  func ask(_ segment: String, _ token: [UInt8]?, mayWait: Bool = true, _ fields: [String: String] = [:]) -> AuthOutcome {
+  func ask(_ segment: String, _ token: [UInt8]?, mayWait: Bool = true, _ fields: [String: String] = [:]) -> AuthOutcome
+  {
     var bytes = Array(segment.utf8)
     let segment = 0..<bytes.count
     var assertion = Assertion.missing
@@ -201,7 +202,8 @@ private final class Asking {
     }
     asking.exchange { $0.rules = Rules(issuers: [issuer], policies: policies) }
     #expect(asking.authorizer.cache.counters.entries == 0)
-    #expect(asking.verdict("wiki", token) == (change == "plan" || change == "leeway" ? "allow ada@acme.com" : "audience"))
+    #expect(
+      asking.verdict("wiki", token) == (change == "plan" || change == "leeway" ? "allow ada@acme.com" : "audience"))
   }
 
   @Test func `a revocation holds for remembered tokens and for those that wait`() throws {
@@ -248,13 +250,17 @@ private final class Asking {
 
 @Suite struct IdentityRecordFillingTests {
   @Test(arguments: [
-    "", ",\"country\":\"CH\",\"identity_nonce\":\"n\"", ",\"custom\":{\"a\":\"x\",\"b\":{\"c\":[1,1.50,true,null,[1],\"y\"]}}",
+    "", ",\"country\":\"CH\",\"identity_nonce\":\"n\"",
+    ",\"custom\":{\"a\":\"x\",\"b\":{\"c\":[1,1.50,true,null,[1],\"y\"]}}",
     ",\"a\":{\"z\":1},\"custom\":{\"a\":\"x\"}", ",\"a\":null,\"custom\":{\"a\":\"x\"}", ",\"b\":{\"c\":{}}",
     ",\"a\":\"\\u00e9\\n\\\"\",\"country\":5", ",\"b\":[{\"c\":1}],\"custom\":[]", ",\"b\":{\"c\":1e400}",
   ])
   func `a token's record is the one that policy tests judge by`(more: String) throws {
     let claims: [String: [ClaimValue.Member]] = [
-      "": [], ",\"country\":\"CH\",\"identity_nonce\":\"n\"": [.init("country", .text("CH")), .init("identity_nonce", .text("n"))],
+      "": [],
+      ",\"country\":\"CH\",\"identity_nonce\":\"n\"": [
+        .init("country", .text("CH")), .init("identity_nonce", .text("n")),
+      ],
       ",\"custom\":{\"a\":\"x\",\"b\":{\"c\":[1,1.50,true,null,[1],\"y\"]}}": [
         .init(
           "custom",

@@ -28,7 +28,8 @@ struct ServedConfiguration: Sendable {
       // Policies name issuers by their place; a place of another issuer would let in that issuer's people.
       guard let definitions, definitions.issuers.count == settings.issuers.count else {
         return .failure(
-          LoadMistakes(["issuers: '\(settings.issuers.count)' is refused; allowed: one issuer, or issuers: in the file"]))
+          LoadMistakes(["issuers: '\(settings.issuers.count)' is refused; allowed: one issuer, or issuers: in the file"]
+          ))
       }
       for application in 0..<policies.applicationCount
       where !settings.issuers.indices.contains(policies.issuer(of: application)) {
@@ -70,7 +71,8 @@ typealias ConfigurationLoader = @Sendable () -> Result<ServedConfiguration, Load
 extension GatewaySettings {
   /// Settings that differ from `other` and that only a restart can change.
   func restartOnlyChanges(from other: GatewaySettings) -> [String] {
-    let reloadable = ["leeway", "require", "unavailable_status", "expose_reason", "log_level"]
+    let reloadable =
+      ["leeway", "require", "unavailable_status", "expose_reason", "log_level"]
       + ["decision_log", "metadata", "trusted_proxies"]
     return SettingsTable.rows.filter { row in
       !reloadable.contains(row.name) && text(of: row) != other.text(of: row)
