@@ -11,7 +11,7 @@ func audience(inTarget target: Range<Int>, of bytes: Span<UInt8>) -> Range<Int>?
   else { return nil }
   let start = target.lowerBound + authPrefix.count
   for index in authPrefix.indices where bytes[target.lowerBound + index] != authPrefix[index] { return nil }
-  var i = skipNameBytes(bytes, from: start, to: target.upperBound)
+  var i = skipSegmentBytes(bytes, from: start, to: target.upperBound)
   while i < target.upperBound, bytes[i] != 0x2F, bytes[i] != 0x3F {
     guard isUnreserved(bytes[i]) else { return nil }
     i += 1

@@ -124,7 +124,7 @@ func nameStops(in word: UInt64) -> UInt64 {
 
 /// The first place from `start` on, before `end`, that may be no letter, digit or `-`: whole words of them are passed.
 @inline(__always)
-package func skipNameBytes(_ bytes: Span<UInt8>, from start: Int, to end: Int) -> Int {
+func skipNameBytes(_ bytes: Span<UInt8>, from start: Int, to end: Int) -> Int {
   var i = start
   while end - i >= 8 {
     let stops = nameStops(in: word(of: bytes, at: i))
