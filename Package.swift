@@ -62,12 +62,16 @@ let package = Package(
     room("EventLoops", ["CEvent", "POSIX"]),
     room("Verification", ["Token", "COpenSSL", "POSIX"]),
 
+    room("Authorization", ["Verification", "Token", "Telemetry", "Policy", "POSIX"]),
     room("HTTPServing", ["HTTP2", "TLS", "EventLoops", "HTTPSyntax", "POSIX", "CEvent", "COpenSSL"]),
     room("HTTPFetch", ["EventLoops", "POSIX", "CEvent", "COpenSSL"]),
 
     room(
       "ForwardAuth",
-      ["HTTPServing", "HTTP2", "HTTPSyntax", "Verification", "Token", "Telemetry", "EventLoops", "POSIX"]),
+      [
+        "Authorization", "HTTPServing", "HTTP2", "HTTPSyntax", "Verification", "Token", "Telemetry", "Policy",
+        "EventLoops", "POSIX",
+      ]),
     room("Admin", ["HTTPServing", "HTTPSyntax", "Telemetry", "POSIX"]),
     room("IssuerKeys", ["HTTPFetch", "EventLoops", "Verification", "Token", "Telemetry", "Settings", "POSIX"]),
     room("DevIssuer", ["HTTPServing", "Telemetry", "HTTPSyntax", "EventLoops", "POSIX", "COpenSSL"]),
@@ -75,8 +79,9 @@ let package = Package(
     .executableTarget(
       name: "Gateway",
       dependencies: [
-        "ForwardAuth", "Admin", "IssuerKeys", "DevIssuer", "HTTPServing", "HTTPFetch", "HTTPSyntax", "Verification",
-        "Token", "EventLoops", "Telemetry", "Settings", "SettingsFile", "Policy", "Wording", "POSIX", "TLS", "HTTP2", argumentParser,
+        "ForwardAuth", "Authorization", "Admin", "IssuerKeys", "DevIssuer", "HTTPServing", "HTTPFetch", "HTTPSyntax",
+        "Verification", "Token", "EventLoops", "Telemetry", "Settings", "SettingsFile", "Policy", "Wording", "POSIX",
+        "TLS", "HTTP2", argumentParser,
       ], cSettings: [gnuSource], swiftSettings: strict),
 
     tool("Refusals", in: "bench", ["Token", "Verification", "DevIssuer", "COpenSSL"]),
@@ -95,9 +100,10 @@ let package = Package(
     tests(of: "Telemetry", ["POSIX"]),
     tests(of: "EventLoops", ["CEvent", "POSIX"]),
     tests(of: "Verification", ["Token", "DevIssuer", "POSIX"]),
+    tests(of: "Authorization", ["Verification", "Token", "Telemetry", "Policy", "DevIssuer", "POSIX"]),
     tests(of: "HTTPServing", ["EventLoops", "HTTPSyntax", "POSIX", "CEvent"]),
     tests(of: "HTTP2", ["HTTPSyntax", "CNGHTTP2"]),
-    tests(of: "TLS", ["COpenSSL"]),
+    tests(of: "TLS", ["POSIX", "COpenSSL"]),
     tests(of: "HTTPFetch", ["EventLoops", "POSIX", "CEvent"]),
     tests(of: "ForwardAuth", ["EventLoops", "HTTPServing", "HTTPSyntax", "Token", "Telemetry", "POSIX"]),
     tests(of: "IssuerKeys", ["Settings", "Verification", "DevIssuer", "EventLoops", "Telemetry", "POSIX"]),

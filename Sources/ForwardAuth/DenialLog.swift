@@ -1,9 +1,11 @@
 // Log lines about denials: what the proxy says of the request, escaped and cut, rate-limited, never a token.
 
+import Authorization
 import EventLoops
 import HTTPServing
 import HTTPSyntax
 import POSIX
+import Policy
 import Telemetry
 import Token
 
@@ -19,15 +21,17 @@ struct RequestDetails {
   private(set) var uri = ShortCopy<128>()
   private(set) var client = ShortCopy<128>()
   private(set) var ray = ShortCopy<32>()
+  /// Of the original request, for applications alone.
+  private(set) var original: OriginalDetails?
   /// The request's own; nil where it brings none that may be sent back.
   let reference: RequestReference?
 
-  init(_ head: borrowing RequestHead, _ bytes: Span<UInt8>, audience: Range<Int>) {
-    self.init(head, bytes, audience: audience, RequestReference(head, bytes))
-  }
-
-  init(_ head: borrowing RequestHead, _ bytes: Span<UInt8>, audience: Range<Int>, _ reference: RequestReference?) {
-    self.reference = reference
+  init(_ request: AuthRequest, _ head: borrowing RequestHead, _ bytes: Span<UInt8>, _ rules: Rules) {
+    reference = RequestReference(head, bytes)
+    if case .application = request.target, let policies = rules.policies {
+      original = OriginalDetails(request.facts, bytes, policies.trustedProxies)
+    }
+    let audience = request.segment
     self.audience.copy(bytes, audience)
     Self.copyFirst(Self.rayField, head, bytes, to: &ray)
     Self.copyFirst(Self.hostField, head, bytes, to: &host)
@@ -39,6 +43,21 @@ struct RequestDetails {
     _ name: FieldName, _ head: borrowing RequestHead, _ bytes: Span<UInt8>, to copy: inout ShortCopy<capacity>
   ) {
     if let index = head.firstIndex(of: name, in: bytes) { copy.copy(bytes, head.field(index).value) }
+  }
+}
+
+/// What an application's policies were asked about.
+struct OriginalDetails {
+  private(set) var method = ShortCopy<32>()
+  private(set) var host = ShortCopy<128>()
+  private(set) var target = ShortCopy<128>()
+  let client: OriginalRequest.Client
+
+  init(_ facts: RequestFacts, _ bytes: Span<UInt8>, _ trusted: [Network]) {
+    client = OriginalRequest(facts, in: bytes, trusted: trusted).client
+    if let range = facts.method.range { method.copy(bytes, range) }
+    if let range = facts.host.range { host.copy(bytes, range) }
+    if let range = facts.target.range { target.copy(bytes, range) }
   }
 }
 
@@ -98,8 +117,31 @@ final class DenialLog {
   /// - Parameters:
   ///   - reference: what the reply says in `X-Request-Id`.
   ///   - token: what was judged; empty where there was none. What it claims is said to be claimed.
-  func write(_ reason: Reason, _ request: RequestDetails, _ reference: RequestReference, token: Span<UInt8>) {
-    var fields: [(StaticString, LogValue)] = [("reason", .string("\(reason.name)"))]
+  func write(
+    _ denial: Denial, _ rules: Rules, _ request: RequestDetails, _ reference: RequestReference, token: Span<UInt8>
+  ) {
+    write("denied", denial.reason.name, denial.application, denial.policy, rules, request, reference, token: token)
+  }
+
+  /// What `mode: report` let in.
+  func writeReport(
+    _ allowance: Allowance, _ rules: Rules, _ request: RequestDetails, _ reference: RequestReference
+  ) {
+    guard let decision = allowance.decision else { return }
+    write(
+      "reported", decision.reason.name, allowance.application, decision.policy, rules, request, reference,
+      token: Span())
+  }
+
+  private func write(
+    _ event: StaticString, _ reason: StaticString, _ application: Int?, _ policy: Int?, _ rules: Rules,
+    _ request: RequestDetails, _ reference: RequestReference, token: Span<UInt8>
+  ) {
+    var fields: [(StaticString, LogValue)] = [("reason", .string("\(reason)"))]
+    if let policies = rules.policies {
+      if let application { fields.append(("application", .string(policies.name(of: application)))) }
+      if let policy { fields.append(("policy", .string(policies.policyName(policy)))) }
+    }
     if let audience = request.audience.text { fields.append(("audience", .string(audience))) }
     if let host = request.host.text { fields.append(("forwarded_host", .string(host))) }
     if let uri = request.uri.text { fields.append(("forwarded_uri", .string(uri))) }
@@ -109,7 +151,7 @@ final class DenialLog {
     if let ray = request.ray.text { fields.append(("cf_ray", .string(ray))) }
     fields.append(("request_id", .string(reference.text)))
     if suppressed > 0 { fields.append(("suppressed", .int(suppressed))) }
-    log.line(.info, "denied", fields)
+    log.line(.info, event, fields)
   }
 
   /// accept(2) failed; said once a second at most.

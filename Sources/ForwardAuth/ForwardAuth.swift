@@ -1,101 +1,74 @@
-// The question of a proxy and its answer: audience and assertion out of a request's head, then remembered, refused or
-// put to the pool. One a loop; this file is the hot path: no allocation, no lock, no String on the way to a remembered
-// token.
+// The question of a proxy and its answer: what is asked out of a request's head, the Authorizer's outcome as a reply. One a
+// loop; on the way to a remembered token there is no allocation, no lock, no String.
 
+import Authorization
 import EventLoops
 import HTTP2
 import HTTPServing
 import HTTPSyntax
 import POSIX
+import Policy
 import Telemetry
 import Token
 import Verification
-
-/// What a loop knows of tokens. Handed down as one `inout`, so that the access to it is checked once a request.
-struct Memory: ~Copyable {
-  var reader = TokenReader()
-  var cache: TokenCache
-
-  init(cache: consuming TokenCache) { self.cache = cache }
-}
 
 /// Answers `/auth/{audience}` on one loop (SPEC.md, "The question" and "The answer"). Thread: the loop's.
 package final class ForwardAuthHandler: RequestHandler {
   private static let assertionField: FieldName = "cf-access-jwt-assertion"
   private static let assertionCookie: CookieName = "CF_Authorization"
 
-  let number: Int
-  let judge: Judge
-  let pool: VerificationPool
-  let replies: ReplyTexts
-  let bells: [UnknownKidBell]
-  let keyWaitPlaces: KeyWaitPlaces
-  let unknownKidWait: Int64
-  let counters: LoopCounters
-  let shared: SharedCounters
-  let denials: DenialLog
-  let mistakes: MistakeLog
-  var references = RequestReferences()
+  /// A request whose answer follows.
+  private struct PendingRequest {
+    let exchange: Exchange
+    /// `Clock.monotonicNanoseconds` of its arrival.
+    let arrival: UInt64
+    let details: RequestDetails
+  }
 
-  var keys: [KeySet] = []
-  var memory: Memory
-  var waiting: WaitingRequests
-  var finished: [Int] = []
-  var standings = Standings()
-  var identityLines: [UInt8] = []
-  var keyWaits = KeyWaits()
+  private var authorizer: Authorizer
+  private var replies: ReplyTexts
+  private let counters: LoopCounters
+  private let shared: SharedCounters
+  private let denials: DenialLog
+  private let decisions: DecisionLog
+  private let mistakes: MistakeLog
+  private var references = RequestReferences()
+  /// By ticket.
+  private var pending: [PendingRequest?] = []
   /// Calls `endKeyWaits`; the loop's to make, after the server.
   package var keyWaitTimer: LoopTimer?
 
-  package init(number: Int, parts: ServingParts, counters: LoopCounters) {
-    self.number = number
-    judge = parts.judge
-    pool = parts.pool
-    replies = ReplyTexts(
-      unavailableStatus: UInt16(parts.unavailableStatus), exposesReason: parts.exposesReason)
-    bells = parts.bells
-    keyWaitPlaces = parts.keyWaitPlaces
-    unknownKidWait = parts.unknownKidWait
+  package init(number: Int, parts: ServingParts, counters: LoopCounters, snapshot: Snapshot) {
+    authorizer = Authorizer(parts.authorizerParts(loop: number, counters), snapshot)
+    replies = ReplyTexts(snapshot.rules)
     shared = parts.shared
     self.counters = counters
     denials = DenialLog(parts.log)
+    decisions = DecisionLog(parts.log)
     mistakes = MistakeLog(parts.log, maxHeadBytes: parts.maxHeadBytes)
-    memory = Memory(cache: TokenCache(limit: parts.tokenCacheBytes))
-    waiting = WaitingRequests(cells: ServingParts.poolCells)
-    finished.reserveCapacity(ServingParts.poolCells)
-    identityLines.reserveCapacity(2048)
   }
 
-  /// The sets that may be trusted from now on. What was remembered under keys that left is gone with this call.
-  package func use(_ keys: [KeySet]) {
-    self.keys = keys
-    memory.cache.keep(only: keys)
-    countCache()
+  /// Judges and replies by this from now on.
+  package func use(_ snapshot: Snapshot) {
+    if snapshot.rules !== authorizer.snapshot.rules { replies = ReplyTexts(snapshot.rules) }
+    authorizer.use(snapshot)
   }
 
   // MARK: - A request
 
   package func answer(
     _ head: borrowing RequestHead, _ bytes: Span<UInt8>, arrival: UInt64, exchange: Exchange, into reply: inout Reply
-  ) -> Decision {
-    guard let audience = audience(inTarget: head.target, of: bytes) else {
+  ) -> HTTPServing.Decision {
+    guard let segment = audience(inTarget: head.target, of: bytes) else {
       return answerOther(head, bytes, &reply)
     }
-    let token: Range<Int>
-    switch assertion(head, bytes) {
-    case .none: return deny(.missing, audience, head, bytes, arrival, &reply)
-    case .several: return deny(.ambiguous, audience, head, bytes, arrival, &reply)
-    case .one(let range): token = range
-    }
-    // Before anything that takes time in proportion to it.
-    guard token.count <= TokenReader.maximumTokenLength else {
-      return deny(.tooLarge, audience, head, bytes, arrival, &reply)
-    }
-    return answer(head, bytes, audience, token, arrival, exchange, &memory, &reply)
+    return answer(segment, head, bytes, arrival, exchange, &authorizer, &reply)
   }
 
   /// A target that asks about no audience: a probe, or a mistake in a proxy's address.
-  private func answerOther(_ head: borrowing RequestHead, _ bytes: Span<UInt8>, _ reply: inout Reply) -> Decision {
+  private func answerOther(
+    _ head: borrowing RequestHead, _ bytes: Span<UInt8>, _ reply: inout Reply
+  ) -> HTTPServing.Decision {
     if let probe = Probe(head, bytes) {
       ReplyTexts.writeProbe(isGood: probe == .live || shared.isReady, to: &reply)
     } else {
@@ -107,103 +80,138 @@ package final class ForwardAuthHandler: RequestHandler {
   }
 
   private func answer(
-    _ head: borrowing RequestHead, _ bytes: Span<UInt8>, _ audience: Range<Int>, _ token: Range<Int>,
-    _ arrival: UInt64, _ exchange: Exchange, _ memory: inout Memory, _ reply: inout Reply
-  ) -> Decision {
-    let now = Clock.wallSeconds
-    let remembered = memory.cache.lookup(
-      audience: bytes.extracting(audience), token: bytes.extracting(token), now: now)
-    if let remembered { return allow(remembered, memory.cache, arrival, &reply) }
-    let first = judge.firstAnswer(
-      token: bytes.extracting(token), audience: bytes.extracting(audience), now: now, keys: keys,
-      reader: &memory.reader)
-    switch first {
-    case .refused(let reason):
-      counters.countCacheMiss()
-      if reason == .keyUnknown,
-        waitForKeys(promises(after: memory.reader), head, bytes, audience, token, arrival, exchange)
-      {
-        return .wait
-      }
-      return deny(reason, audience, head, bytes, arrival, &reply, token: token)
-    case .needsSignature(let key):
-      guard exchange.mayWait else {
-        guard exchange.isFull else { return .later }
-        counters.countCacheMiss()
-        shared.countPoolOverload()
-        return deny(.overloaded, audience, head, bytes, arrival, &reply, token: token)
-      }
-      counters.countCacheMiss()
-      return submit(key, audience, token, head, bytes, arrival, exchange, memory.reader, &reply)
+    _ segment: Range<Int>, _ head: borrowing RequestHead, _ bytes: Span<UInt8>, _ arrival: UInt64,
+    _ exchange: Exchange, _ authorizer: inout Authorizer, _ reply: inout Reply
+  ) -> HTTPServing.Decision {
+    var request = AuthRequest(
+      segment: segment, target: authorizer.target(segment, in: bytes), assertion: assertion(head, bytes),
+      requester: Requester(connection: exchange.connection, peer: exchange.peer), mayWait: exchange.mayWait,
+      isFull: exchange.isFull)
+    if case .application(_, let family) = request.target {
+      request.facts = RequestFacts(family, head, bytes, behind: segment)
     }
-  }
-
-  private func allow(
-    _ hit: TokenCache.Hit, _ cache: borrowing TokenCache, _ arrival: UInt64, _ reply: inout Reply
-  ) -> Decision {
-    counters.countCacheHit()
-    counters.countAllowed()
-    reply.status = 200
-    cache.withPayload(of: hit) { reply.append(fieldLines: $0) }
-    counters.observeDuration(nanoseconds: Clock.monotonicNanoseconds &- arrival)
-    return .reply
+    switch authorizer.authorize(request, in: bytes, now: Clock.wallSeconds) {
+    case .later: return .later
+    case .allow(let allowance):
+      reply.status = 200
+      authorizer.withFieldLines(of: allowance) { reply.append(fieldLines: $0) }
+      counters.observeDuration(nanoseconds: Clock.monotonicNanoseconds &- arrival)
+      if decisions.wants(allowance, authorizer.snapshot.rules) {
+        log(allowance, RequestDetails(request, head, bytes, authorizer.snapshot.rules), nil, authorizer)
+      }
+      return .reply
+    case .deny(let denial):
+      let own = RequestReference(head, bytes)
+      let reference = own ?? references.next()
+      replies.write(denial.reason, reference, to: &reply)
+      counters.observeDuration(nanoseconds: Clock.monotonicNanoseconds &- arrival)
+      let isAdmitted = denials.admits()
+      guard isAdmitted || decisions.wantsDenials(authorizer.snapshot.rules) else { return .reply }
+      let details = RequestDetails(request, head, bytes, authorizer.snapshot.rules)
+      if isAdmitted {
+        let token = if case .one(let range) = request.assertion { range } else { 0..<0 }
+        denials.write(denial, authorizer.snapshot.rules, details, reference, token: bytes.extracting(token))
+      }
+      decisions.write(denial, details, reference, authorizer)
+      return .reply
+    case .wait(let ticket):
+      while pending.count <= ticket.index { pending.append(nil) }
+      pending[ticket.index] = PendingRequest(
+        exchange: exchange, arrival: arrival, details: RequestDetails(request, head, bytes, authorizer.snapshot.rules))
+      if let deadline = authorizer.nextKeyWaitDeadline { scheduleKeyWaits(deadline) }
+      return .wait
+    }
   }
 
   /// The header, or else the cookie (SPEC.md, "Where the assertion is looked for"). A header that is there decides,
   /// good or bad: falling back would let a client choose which of two assertions counts.
-  private func assertion(_ head: borrowing RequestHead, _ bytes: Span<UInt8>) -> Occurrence {
-    let occurrence = head.value(of: Self.assertionField, in: bytes)
-    return occurrence == .none ? head.cookie(Self.assertionCookie, in: bytes) : occurrence
+  private func assertion(_ head: borrowing RequestHead, _ bytes: Span<UInt8>) -> Assertion {
+    var occurrence = head.value(of: Self.assertionField, in: bytes)
+    if occurrence == .none { occurrence = head.cookie(Self.assertionCookie, in: bytes) }
+    switch occurrence {
+    case .none: return .missing
+    case .several: return .ambiguous
+    case .one(let range): return .one(range)
+    }
   }
 
-  private func deny(
-    _ reason: Reason, _ audience: Range<Int>, _ head: borrowing RequestHead, _ bytes: Span<UInt8>, _ arrival: UInt64,
-    _ reply: inout Reply, token: Range<Int> = 0..<0
-  ) -> Decision {
-    counters.countDenied(reason: Int(reason.rawValue))
-    let own = RequestReference(head, bytes)
-    let reference = own ?? references.next()
-    replies.write(reason, reference, to: &reply)
-    counters.observeDuration(nanoseconds: Clock.monotonicNanoseconds &- arrival)
-    if denials.admits() {
-      let details = RequestDetails(head, bytes, audience: audience, own)
-      denials.write(reason, details, reference, token: bytes.extracting(token))
+  /// An allowed request that the decision log holds, or that a report was made of.
+  private func log(
+    _ allowance: Allowance, _ details: RequestDetails, _ reference: RequestReference?,
+    _ authorizer: borrowing Authorizer
+  ) {
+    let reference = reference ?? details.reference ?? references.next()
+    if allowance.isReport, denials.admits() {
+      denials.writeReport(allowance, authorizer.snapshot.rules, details, reference)
     }
-    return .reply
+    decisions.write(allowance, details, reference, authorizer)
   }
 
-  private func submit(
-    _ key: VerificationKey, _ audience: Range<Int>, _ token: Range<Int>,
-    _ head: borrowing RequestHead, _ bytes: Span<UInt8>, _ arrival: UInt64, _ exchange: Exchange,
-    _ reader: borrowing TokenReader, _ reply: inout Reply
-  ) -> Decision {
-    let submission = submit(
-      key, bytes.extracting(audience), bytes.extracting(token), exchange, reader)
-    switch submission {
-    case .full:
-      shared.countPoolOverload()
-      return deny(.overloaded, audience, head, bytes, arrival, &reply, token: token)
-    case .queued(let cell):
-      waiting.add(
-        to: cell, WaitingRequest(exchange, arrival, ownsCell: true, RequestDetails(head, bytes, audience: audience)))
-    case .joined(let cell):
-      counters.countCoalescedWait()
-      waiting.add(
-        to: cell, WaitingRequest(exchange, arrival, ownsCell: false, RequestDetails(head, bytes, audience: audience)))
+  // MARK: - Requests that waited
+
+  /// The pool has called: answers the requests that waited for the cells that are finished, through the server that has
+  /// asked for them.
+  package func settleFinished(through server: HTTPServer) {
+    authorizer.takeFinished()
+    answerSettled(through: server)
+  }
+
+  /// A fetch that was promised has ended: who waited for it is judged by the keys of now.
+  package func fetchEnded(issuer: Int, end: UInt64, through server: HTTPServer) {
+    authorizer.fetchEnded(issuer: issuer, end: end)
+    answerSettled(through: server)
+    if let deadline = authorizer.nextKeyWaitDeadline { scheduleKeyWaits(deadline) }
+  }
+
+  /// The time of some is over: the timer's call.
+  package func endKeyWaits(through server: HTTPServer) {
+    authorizer.endKeyWaits(at: Clock.monotonicMilliseconds)
+    answerSettled(through: server)
+    if let deadline = authorizer.nextKeyWaitDeadline { scheduleKeyWaits(deadline) }
+  }
+
+  private func scheduleKeyWaits(_ deadline: Int64) {
+    keyWaitTimer?.schedule(afterMilliseconds: max(deadline - Clock.monotonicMilliseconds, 1))
+  }
+
+  private func answerSettled(through server: HTTPServer) {
+    while let answer = authorizer.nextAnswer(now: Clock.wallSeconds, milliseconds: Clock.monotonicMilliseconds) {
+      guard let request = pending[answer.ticket.index] else { continue }
+      pending[answer.ticket.index] = nil
+      if let standing = answer.standing {
+        // A connection is judged by the signatures that it has sent: while it is failing, whatever it sends is looked at
+        // in turns, after the requests of others.
+        server.takeTurns(request.exchange, forMilliseconds: standing == .failing ? 30_000 : 0)
+      }
+      if !finish(request, answer.outcome, server) { counters.countClientGone() }
+      counters.observeDuration(nanoseconds: Clock.monotonicNanoseconds &- request.arrival)
     }
-    return .wait
+  }
+
+  /// False: the client is gone.
+  private func finish(_ request: PendingRequest, _ outcome: AuthOutcome, _ server: HTTPServer) -> Bool {
+    let rules = authorizer.snapshot.rules
+    switch outcome {
+    case .allow(let allowance):
+      if decisions.wants(allowance, rules) { log(allowance, request.details, nil, authorizer) }
+      return server.finish(request.exchange) { reply in
+        reply.status = 200
+        authorizer.withFieldLines(of: allowance) { reply.append(fieldLines: $0) }
+      }
+    case .deny(let denial):
+      let reference = request.details.reference ?? references.next()
+      if denials.admits() {
+        authorizer.withSettledToken { denials.write(denial, rules, request.details, reference, token: $0) }
+      }
+      decisions.write(denial, request.details, reference, authorizer)
+      return server.finish(request.exchange) { replies.write(denial.reason, reference, to: &$0) }
+    case .wait, .later:
+      preconditionFailure("an answer to a request that waited is final")
+    }
   }
 
   /// Gives back some of the memory of remembered tokens whose time is over; true: there may be more to do soon.
-  package func releaseExpired() -> Bool {
-    let hasMore = memory.cache.releaseExpired(now: Clock.wallSeconds)
-    countCache()
-    return hasMore
-  }
-
-  func countCache() {
-    counters.setCache(entries: memory.cache.counters.entries, bytes: memory.cache.counters.bytes)
-  }
+  package func releaseExpired() -> Bool { authorizer.releaseExpired(now: Clock.wallSeconds) }
 
   // MARK: - What the gate tells
 

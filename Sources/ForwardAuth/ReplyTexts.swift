@@ -1,5 +1,6 @@
 // What each verdict but "allow" looks like on the wire, made once at start (SPEC.md, "The answer").
 
+import Authorization
 import EventLoops
 import HTTPServing
 import POSIX
@@ -16,6 +17,10 @@ package struct ReplyTexts {
   private let notFound: Text
   private let referenceName = Array("X-Request-Id: ".utf8)
   private let lineEnd = Array("\r\n".utf8)
+
+  init(_ rules: Rules) {
+    self.init(unavailableStatus: UInt16(rules.unavailableStatus), exposesReason: rules.exposesReason)
+  }
 
   /// - Parameters:
   ///   - unavailableStatus: 401, 403 or 503, for what can't be decided.
@@ -75,7 +80,7 @@ package struct ReplyTexts {
   private static func status(of reason: Reason, unavailable: UInt16) -> UInt16 {
     switch reason {
     case .keysUnavailable, .overloaded: unavailable
-    case .notAllowed, .revoked, .unknownApplication: 403
+    case .notAllowed, .wrongHost, .revoked, .unknownApplication: 403
     default: 401
     }
   }
@@ -85,6 +90,7 @@ package struct ReplyTexts {
     case .missing: "Token is missing."
     case .expired: "Token is expired."
     case .notAllowed: "Access is not allowed."
+    case .wrongHost: "Host is not one of the application's."
     case .revoked: "Access has been revoked."
     case .unknownApplication: "Application is unknown."
     case .keysUnavailable: "Keys are unavailable."

@@ -1,5 +1,6 @@
 // What the handlers of all loops share.
 
+import Authorization
 import EventLoops
 import Telemetry
 import Verification
@@ -9,17 +10,12 @@ package struct ServingParts: Sendable {
   /// Verifications that may be under way at once. At 25 µs each on one core, the last of them waits for 26 ms.
   package static let poolCells = 1024
 
-  package let judge: Judge
   package let pool: VerificationPool
   /// One an issuer, in the order of the judge.
   package let bells: [UnknownKidBell]
   let keyWaitPlaces = KeyWaitPlaces()
   package let shared: SharedCounters
   package let log: Log
-  /// 401, 403 or 503: what is answered where nothing can be decided.
-  package let unavailableStatus: Int
-  /// Adds `X-Auth-Reason` to denials.
-  package let exposesReason: Bool
   /// Milliseconds that a request waits at most for a fetch of keys.
   package let unknownKidWait: Int64
   /// Bytes of remembered tokens a loop.
@@ -28,18 +24,21 @@ package struct ServingParts: Sendable {
   package let maxHeadBytes: Int
 
   package init(
-    judge: Judge, pool: VerificationPool, bells: [UnknownKidBell], shared: SharedCounters, log: Log,
-    unavailableStatus: Int, exposesReason: Bool, unknownKidWait: Int64, tokenCacheBytes: Int, maxHeadBytes: Int
+    pool: VerificationPool, bells: [UnknownKidBell], shared: SharedCounters, log: Log,
+    unknownKidWait: Int64, tokenCacheBytes: Int, maxHeadBytes: Int
   ) {
-    self.judge = judge
     self.pool = pool
     self.bells = bells
     self.shared = shared
     self.log = log
-    self.unavailableStatus = unavailableStatus
-    self.exposesReason = exposesReason
     self.unknownKidWait = unknownKidWait
     self.tokenCacheBytes = tokenCacheBytes
     self.maxHeadBytes = maxHeadBytes
+  }
+
+  func authorizerParts(loop: Int, _ counters: LoopCounters) -> AuthorizerParts {
+    AuthorizerParts(
+      loop: loop, pool: pool, poolCells: Self.poolCells, bells: bells, keyWaitPlaces: keyWaitPlaces,
+      unknownKidWait: unknownKidWait, tokenCacheBytes: tokenCacheBytes, counters: counters, shared: shared)
   }
 }

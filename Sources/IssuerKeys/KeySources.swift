@@ -18,10 +18,11 @@ package final class KeySources {
 
   /// - Parameters:
   ///   - bells: one an issuer, in their order.
+  ///   - rings: what each bell's `wake` notifies, in the same order.
   ///   - publish: told of the sets in use whenever one of them changes; not before `start`.
   ///   - fetchEnded: told of the end of each fetch that a bell has promised: the issuer's place, and the promised number.
   package init(
-    _ settings: GatewaySettings, on loop: EventLoop, bells: [UnknownKidBell], log: Log,
+    _ settings: GatewaySettings, on loop: EventLoop, bells: [UnknownKidBell], rings: [WakeUp], log: Log,
     publish: @escaping (_ sources: KeySources) -> Void, fetchEnded: @escaping (_ issuer: Int, _ end: UInt64) -> Void
   ) throws(SystemError) {
     self.log = log
@@ -34,7 +35,11 @@ package final class KeySources {
         }
       }
       sources.append(source)
-      bellAttachments.append(bell.attach(to: loop) { [unowned source] in source.unknownKid() })
+      bellAttachments.append(
+        rings[place].attach(to: loop) { [unowned source] in
+          bell.hear()
+          source.unknownKid()
+        })
     }
     clockTimer = LoopTimer(on: loop) { [unowned self] in
       lookAtClock()

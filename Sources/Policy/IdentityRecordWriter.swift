@@ -7,6 +7,9 @@ public struct IdentityRecordWriter: Sendable {
   /// The record, complete after the last claim.
   public private(set) var bytes: [UInt8] = []
 
+  /// Whether something of the last record did not fit.
+  public private(set) var isCut = false
+
   /// Where the open array's count is, and how many values it has.
   private var array: (at: Int, count: Int)?
   private var isArrayCut = false
@@ -26,6 +29,7 @@ public struct IdentityRecordWriter: Sendable {
   ) {
     bytes.removeAll(keepingCapacity: true)
     array = nil
+    isCut = false
     bytes.append(IdentityRecord.format)
     bytes.append(isPerson ? 0 : 1)
     append16(issuer)
@@ -39,7 +43,10 @@ public struct IdentityRecordWriter: Sendable {
 
   /// Keeps one of the five texts: a string claim, unescaped. Not called for a claim that is absent or no string.
   public mutating func set(_ text: IdentityRecord.Text, _ value: Span<UInt8>) {
-    guard bytes.count + value.count <= Self.limit else { return }
+    guard bytes.count + value.count <= Self.limit else {
+      isCut = true
+      return
+    }
     let at = IdentityRecord.textsAt + 4 * text.rawValue
     put16(bytes.count, at: at)
     put16(value.count, at: at + 2)
@@ -104,6 +111,7 @@ public struct IdentityRecordWriter: Sendable {
   /// Counts a member of the open array; marks as cut what does not fit.
   private mutating func hasRoom(_ count: Int) -> Bool {
     let fits = bytes.count + count <= Self.limit
+    if !fits { isCut = true }
     if array != nil {
       // Behind what was cut nothing follows: the mark says that more was there.
       guard !isArrayCut else { return false }

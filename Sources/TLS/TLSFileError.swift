@@ -20,17 +20,6 @@ public struct TLSFileError: Error, Equatable, Sendable, CustomStringConvertible 
   public var description: String { "\(path): \(reason)" }
 }
 
-/// When a file was last written, so that a change is seen: also one that a link brings, as in a mounted secret.
-public struct FileStamp: Equatable, Sendable {
-  private let mark: FileMark
-
-  /// Nil where the file can't be seen.
-  public init?(_ path: String) {
-    guard let mark = FileMark(path) else { return nil }
-    self.mark = mark
-  }
-}
-
 enum PEMFile {
   private static let limit = 1 << 20
 

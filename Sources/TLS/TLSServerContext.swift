@@ -4,6 +4,7 @@
 // Invariant: `context` is one SSL_CTX, made in `init` and freed in `deinit`, and changed in between by nobody. OpenSSL keeps
 // an unretained pointer to this object for the check of clients; each TLSServerConnection retains it.
 
+import POSIX
 import COpenSSL
 import Glibc
 
@@ -32,7 +33,7 @@ public struct TLSServerSettings: Equatable, Sendable {
   }
 
   /// The state of the files, to be compared later: nil for one that can't be seen.
-  public var stamps: [FileStamp?] { [certificate, key, clientCA ?? certificate].map { FileStamp($0) } }
+  package var stamps: [FileMark?] { [certificate, key, clientCA ?? certificate].map { FileMark($0) } }
 }
 
 /// What all connections of a TLS listener share: TLS 1.2 and 1.3, ECDHE with AEAD suites (RFC 9113, section 9.2, and RFC

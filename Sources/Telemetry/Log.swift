@@ -97,7 +97,19 @@ public final class Log: Sendable {
     for (key, value) in fields {
       line.add(key, value)
     }
-    let bytes = line.finished()
+    queue(line.finished())
+  }
+
+  /// Queues one line of the decision log: JSON whatever the format, and written whatever the level.
+  package func decision(_ fields: [(StaticString, LogValue)]) {
+    var line = LogLine(decisionAt: shared.now())
+    for (key, value) in fields {
+      line.add(key, value)
+    }
+    queue(line.finished())
+  }
+
+  private func queue(_ bytes: [UInt8]) {
     let wake = shared.state.withLock { state in
       guard state.lines.count < capacity else {
         state.dropped += 1

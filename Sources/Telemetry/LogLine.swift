@@ -75,6 +75,17 @@ struct LogLine {
     }
   }
 
+  /// A line of the decision log: JSON, without a level.
+  init(decisionAt time: Timestamp) {
+    format = .json
+    append("{\"ts\":\"")
+    time.append(to: &bytes)
+    append("\",\"event\":\"decision\"")
+  }
+
+  /// Nothing yet.
+  fileprivate init() { format = .text }
+
   mutating func add(_ key: StaticString, _ value: LogValue) {
     append(format == .json ? ",\"" : " ")
     append(key)

@@ -6,10 +6,12 @@
 import Synchronization
 
 /// A counter or gauge with one writer.
-struct SingleWriterCount: ~Copyable, Sendable {
+package struct SingleWriterCount: ~Copyable, Sendable {
   private let number = Atomic<UInt64>(0)
 
-  func add(_ amount: UInt64 = 1) {
+  package init() {}
+
+  package func add(_ amount: UInt64 = 1) {
     number.store(number.load(ordering: .relaxed) &+ amount, ordering: .relaxed)
   }
 
@@ -17,7 +19,7 @@ struct SingleWriterCount: ~Copyable, Sendable {
     number.store(value, ordering: .relaxed)
   }
 
-  var value: UInt64 { number.load(ordering: .relaxed) }
+  package var value: UInt64 { number.load(ordering: .relaxed) }
 }
 
 /// What one event loop counts. Nothing here allocates, locks or waits.

@@ -50,9 +50,11 @@ public struct MetricsPage {
   ///   - names: bounded lists; a count without a name goes to `other`.
   ///   - logLinesDropped: `Log.droppedLines`.
   ///   - certificate: of the TLS listeners; nil where there are none.
-  public static func render(
+  ///   - reloads: what is known of the settings file, revocations and decisions.
+  package static func render(
     loops: [LoopCounters], shared: SharedCounters, issuers: [IssuerFigures], names: MetricNames, logLinesDropped: Int,
-    certificate: CertificateFigures? = nil, process: ProcessFigures, version: String
+    certificate: CertificateFigures? = nil, process: ProcessFigures, version: String,
+    reloads: ReloadFigures = ReloadFigures()
   ) -> [UInt8] {
     var page = MetricsPage()
     page.bytes.reserveCapacity(16 * 1024)
@@ -68,6 +70,7 @@ public struct MetricsPage {
       shared.ready.load(ordering: .relaxed) ? 1 : 0)
     page.counter(
       "log_lines_dropped_total", "Log lines dropped because their reader was slow.", UInt64(max(logLinesDropped, 0)))
+    page.reloads(reloads)
     page.process(process)
     return page.bytes
   }
@@ -210,6 +213,34 @@ public struct MetricsPage {
           let labels = [("issuer", issuer.issuer), ("kid", key.kid), ("result", result)]
           sample("access_gateway_key_verifications_total", labels: labels, String(count))
         }
+      }
+    }
+  }
+
+  private mutating func reloads(_ figures: ReloadFigures) {
+    if let isGood = figures.configurationIsGood {
+      gauge(
+        "config_last_reload_successful", "1 if the settings file was good when it was last read.", isGood ? 1 : 0)
+      gauge(
+        "config_last_reload_success_timestamp_seconds", "When the settings in use were read, since 1970.",
+        UInt64(max(figures.configurationTime, 0)))
+    }
+    if let areGood = figures.revocationsAreGood {
+      gauge(
+        "revocation_last_reload_successful", "1 if the revocation file was good when it was last read.",
+        areGood ? 1 : 0)
+      gauge("revocation_entries", "Entries of the revocation list in use.", UInt64(max(figures.revocationEntries, 0)))
+    }
+    if let decisions = figures.decisions {
+      head(
+        "access_gateway_decisions_total",
+        "Decisions on applications, by policy, verdict (allow, deny, report) and reason.", "counter")
+      for figure in decisions {
+        let labels = [
+          ("application", figure.labels.application), ("policy", figure.labels.policy),
+          ("verdict", figure.labels.verdict), ("reason", figure.labels.reason),
+        ]
+        sample("access_gateway_decisions_total", labels: labels, String(figure.count))
       }
     }
   }

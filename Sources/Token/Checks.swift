@@ -26,11 +26,13 @@ public struct Expectations: Sendable {
   public let leeway: Double
   /// Which kinds of identity are let in.
   public let require: Requirement
+  /// The audiences of which `aud` must hold one, whatever the path says; empty: the one that is asked for.
+  public let audiences: [[UInt8]]
 
   /// `leeway` is brought into 0...300 seconds, so that no slip in a setting can stretch a token's life without bound.
   public init(
     issuer: [UInt8], algorithms: AlgorithmSet = .rs256, tokenTypes: [TokenType] = [.jwt], leeway: Int = 30,
-    require: Requirement = .identity
+    require: Requirement = .identity, audiences: [[UInt8]] = []
   ) {
     self.issuer = issuer
     self.algorithms = algorithms
@@ -38,6 +40,7 @@ public struct Expectations: Sendable {
     needsKeyIdentifier = IssuerName.isCloudflare(issuer)
     self.leeway = Double(min(max(leeway, 0), 300))
     self.require = require
+    self.audiences = audiences
   }
 }
 
@@ -99,7 +102,7 @@ extension TokenReader {
     case .headerType: return hasExpectedType(expectations) ? nil : .tokenType
     case .algorithm: return algorithms.isDisjoint(with: expectations.algorithms) ? .algorithm : nil
     case .issuer: return hasIssuer(expectations.issuer.span, in: source) ? nil : .issuer
-    case .audience: return hasAudience(audience, in: source) ? nil : .audience
+    case .audience: return hasAudience(audience, or: expectations.audiences, in: source) ? nil : .audience
     case .expiry: return isCurrent(now: now, leeway: expectations.leeway) ? nil : .expired
     case .notBefore: return isValidYet(now: now, leeway: expectations.leeway) ? nil : .notYetValid
     case .issuedAt: return isIssued(now: now, leeway: expectations.leeway) ? nil : .issuedInFuture
@@ -148,6 +151,19 @@ extension TokenReader {
 
   /// RFC 7519 section 4.1.3: one string, or an array of strings. All of the array is judged, so that readers that
   /// disagree on its odd elements cannot be played against each other.
+  ///
+  /// - Parameter accepted: in place of `audience`, where there are any.
+  private borrowing func hasAudience(
+    _ audience: Span<UInt8>, or accepted: [[UInt8]], in source: Span<UInt8>
+  ) -> Bool {
+    guard !accepted.isEmpty else { return hasAudience(audience, in: source) }
+    for place in accepted.indices {
+      let one = accepted[place]
+      if hasAudience(one.span, in: source) { return true }
+    }
+    return false
+  }
+
   private borrowing func hasAudience(_ audience: Span<UInt8>, in source: Span<UInt8>) -> Bool {
     // An empty audience in the claim must not meet an empty one in the question.
     guard !audience.isEmpty, let node = claims.audience else { return false }

@@ -19,6 +19,7 @@ public enum Reason: UInt8, CaseIterable, Sendable {
   case tokenType
   case identity
   case notAllowed
+  case wrongHost
   case revoked
   case unknownApplication
   case keysUnavailable
@@ -42,6 +43,7 @@ public enum Reason: UInt8, CaseIterable, Sendable {
     case .tokenType: "token_type"
     case .identity: "identity"
     case .notAllowed: "not_allowed"
+    case .wrongHost: "wrong_host"
     case .revoked: "revoked"
     case .unknownApplication: "unknown_application"
     case .keysUnavailable: "keys_unavailable"
@@ -66,6 +68,7 @@ public enum Reason: UInt8, CaseIterable, Sendable {
     case .issuedInFuture: "The iat claim lies in the future, or is missing or not usable."
     case .tokenType: "The typ of the header is not JWT, or the type claim is not app."
     case .identity: "The claims name no acceptable user or service."
+    case .wrongHost: "The request is for a host that is none of the application's."
     case .notAllowed: "The identity is not among those that are allowed."
     case .revoked: "The assertion or the identity has been revoked."
     case .unknownApplication: "The audience in the path is none that is configured."

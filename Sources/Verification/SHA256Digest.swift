@@ -16,6 +16,14 @@ public struct SHA256Digest: Hashable, Sendable, BitwiseCopyable {
 
   public func hash(into hasher: inout Hasher) { hasher.combine(words.0) }
 
+  /// The digest's bytes in their order.
+  package var bytes: InlineArray<32, UInt8> {
+    let words: InlineArray<4, UInt64> = [words.0, words.1, words.2, words.3]
+    var bytes = InlineArray<32, UInt8>(repeating: 0)
+    for index in 0..<32 { bytes[index] = UInt8(truncatingIfNeeded: words[index / 8] >> UInt64(56 - index % 8 * 8)) }
+    return bytes
+  }
+
   /// The digest of one run of bytes.
   public init(of bytes: Span<UInt8>) {
     var running = RunningDigest()

@@ -81,8 +81,6 @@ public struct TokenCache: ~Copyable {
 
   /// The bound in bytes that `init` was given.
   public let limit: Int
-  /// Changes with ``removeAll()``: whoever starts a verification keeps it, and hands it over when inserting.
-  public private(set) var epoch: UInt64 = 0
   /// What the cache holds and has done.
   public private(set) var counters = Counters()
 
@@ -145,15 +143,14 @@ public struct TokenCache: ~Copyable {
 
   /// Remembers `payload` for `token`, shown for `audience`, which `key` verified. Returns whether it did.
   ///
-  /// Refused: an `epoch` other than the cache's (settings changed while the token was being verified), a key that is
-  /// not of the sets that ``keep(only:)`` was told last (it left in the meantime), times that leave nothing to serve,
-  /// what would not fit into a chunk. A token that is remembered already is remembered anew. May allocate.
+  /// Refused: a key that is not of the sets that ``keep(only:)`` was told last (it left in the meantime), times that leave
+  /// nothing to serve, what would not fit into a chunk. A token that is remembered already is remembered anew. May allocate.
   @discardableResult
   public mutating func insert(
-    audience: Span<UInt8>, token: Span<UInt8>, epoch: UInt64, key: VerificationKey, validFrom: Double,
-    refuseFrom: Double, payload: Span<UInt8>
+    audience: Span<UInt8>, token: Span<UInt8>, key: VerificationKey, validFrom: Double, refuseFrom: Double,
+    payload: Span<UInt8>
   ) -> Bool {
-    guard epoch == self.epoch, let mark = mark(of: key), validFrom < refuseFrom else { return false }
+    guard let mark = mark(of: key), validFrom < refuseFrom else { return false }
     guard let tokenCount = UInt16(exactly: token.count), let audienceCount = UInt16(exactly: audience.count),
       payload.count <= chunkBytes
     else { return false }
@@ -202,14 +199,9 @@ public struct TokenCache: ~Copyable {
     }
   }
 
-  /// Forgets all tokens, as after a change of a setting that verdicts rest on, and gives the memory back. Verifications
-  /// that began before can't be inserted any more.
+  /// Forgets all tokens, as after a change of a setting that they were judged by, and gives the memory back. Whoever
+  /// inserts one later has judged it by the settings of then.
   public mutating func removeAll() {
-    epoch += 1
-    removeChunksAndIndex()
-  }
-
-  private mutating func removeChunksAndIndex() {
     for chunk in chunks.indices { clear(chunk, givesBack: true) }
     chunks = []
     current = 0
@@ -237,7 +229,7 @@ public struct TokenCache: ~Copyable {
     }
     guard sweep >= chunks.count else { return true }
     sweep = 0
-    if counters.entries == 0 { removeChunksAndIndex() }
+    if counters.entries == 0 { removeAll() }
     return false
   }
 

@@ -42,7 +42,7 @@ private final class Stage {
   private(set) var source: KeySource?
 
   init(watchesFile: Bool = false) throws {
-    bell = try UnknownKidBell()
+    bell = UnknownKidBell(wake: {})
     let makeTimer = { [unowned self] (action: @escaping () -> Void) -> any OneShotTimer in
       let timer = HandTimer(action)
       timers.append(timer)

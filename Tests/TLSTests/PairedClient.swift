@@ -1,5 +1,6 @@
 // A TLS client of OpenSSL's and a TLSServerConnection, on the two ends of a socketpair, in one thread.
 
+import POSIX
 import COpenSSL
 import Glibc
 import TLS
@@ -37,7 +38,7 @@ let today = time(nil)
 /// An authority and a server's pair in files, as `tls-selfsigned` makes them; once a folder.
 func selfSigned(_ folder: Folder) -> SelfSignedFiles {
   let files = SelfSignedFiles(in: folder.path)
-  guard FileStamp(files.key) == nil else { return files }
+  guard FileMark(files.key) == nil else { return files }
   do { try files.make(names: [.dns("gateway.internal"), .address("127.0.0.1")], now: today) } catch {
     preconditionFailure("\(error)")
   }

@@ -68,7 +68,8 @@ import Token
     #expect(
       Reason.allCases.map { "\($0.name)" } == [
         "missing", "ambiguous", "malformed", "too_large", "algorithm", "key_unknown", "signature", "issuer", "audience",
-        "expired", "not_yet_valid", "issued_in_future", "token_type", "identity", "not_allowed", "revoked",
+        "expired", "not_yet_valid", "issued_in_future", "token_type", "identity", "not_allowed", "wrong_host",
+        "revoked",
         "unknown_application", "keys_unavailable", "overloaded",
       ])
   }

@@ -39,7 +39,7 @@ import Token
       guard verdict == .allowed, let validity = judge.validity(of: reader) else { return verdict }
       let reply: [UInt8] = [1]
       cache.insert(
-        audience: audience.span, token: token.span, epoch: cache.epoch, key: keys.keys[0],
+        audience: audience.span, token: token.span, key: keys.keys[0],
         validFrom: validity.validFrom, refuseFrom: validity.refuseFrom,
         payload: reply.span)
       return .allowed

@@ -209,7 +209,7 @@ import Token
       let token = try Self.token(Self.claims(extra: extra))
       #expect(answer(token, cache, keys: keys) == "needs its signature")
       cache.insert(
-        audience: Array(Fixture.audience.utf8).span, token: token.span, epoch: cache.epoch, key: keys.keys[0],
+        audience: Array(Fixture.audience.utf8).span, token: token.span, key: keys.keys[0],
         validFrom: Double(Fixture.now - 30),
         refuseFrom: Double(Fixture.now + 630), payload: Array("reply".utf8).span)
       #expect(answer(token, cache, keys: keys) == "reply")

@@ -70,7 +70,7 @@ private final class Remembered {
     let reply = [UInt8](repeating: 0x41, count: 300)
     let audience = audience
     cache.insert(
-      audience: audience.span, token: token.span, epoch: cache.epoch, key: keys.keys[0], validFrom: 0,
+      audience: audience.span, token: token.span, key: keys.keys[0], validFrom: 0,
       refuseFrom: Double(Workshop.now) + 60,
       payload: reply.span)
   }

@@ -44,18 +44,24 @@ extension GatewaySettings {
 extension Log {
   /// A log on stderr with the level and format of the settings.
   convenience init(_ settings: GatewaySettings) {
-    let level: LogLevel =
-      switch settings.logLevel {
-      case .debug: .debug
-      case .info: .info
-      case .warning: .warning
-      case .error: .error
-      }
     let format: LogFormat =
       switch settings.logFormat {
       case .text: .text
       case .json: .json
       }
-    self.init(level: level, format: format)
+    self.init(level: LogLevel(settings.logLevel), format: format)
+  }
+}
+
+extension LogLevel {
+  /// The least important lines of the setting `log_level`.
+  init(_ threshold: LogThreshold) {
+    self =
+      switch threshold {
+      case .debug: .debug
+      case .info: .info
+      case .warning: .warning
+      case .error: .error
+      }
   }
 }

@@ -1,13 +1,13 @@
 // How the control thread speaks to the loops.
 
+import Authorization
 import TLS
-import Verification
 
 /// What the control thread tells a loop.
 enum LoopMessage: Sendable {
-  /// Judge by these keys from now on, at most one set an issuer.
-  case keys([KeySet])
-  /// A fetch of an issuer's keys that its bell has promised has ended, or will not come. Follows `keys`, where it brought
+  /// Judge by this from now on.
+  case snapshot(Snapshot)
+  /// A fetch of an issuer's keys that its bell has promised has ended, or will not come. Follows `snapshot`, where it brought
   /// new ones.
   case fetchEnded(issuer: Int, end: UInt64)
   /// Meet new TLS connections with this from now on.

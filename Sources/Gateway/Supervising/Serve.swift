@@ -1,6 +1,7 @@
 // `serve`: opens the sockets, starts the loops, and is then the control thread: keys, signals, admin, drain.
 
 import Admin
+import Authorization
 import EventLoops
 import ForwardAuth
 import Glibc
@@ -10,6 +11,7 @@ import HTTPServing
 import HTTPSyntax
 import IssuerKeys
 import POSIX
+import Policy
 import Settings
 import TLS
 import Telemetry
@@ -19,23 +21,29 @@ import Verification
 enum Serve {
   /// Serves until a signal ends it. Call on the main thread.
   ///
-  /// Returns the exit code: 0 after a drain, 1 when something could not be opened.
+  /// Returns the exit code: 0 after a drain, 1 when something could not be opened, 78 where the configuration cannot be used
+  /// (it was said why).
   ///
   /// - Parameters:
   ///   - options: of the listening sockets.
-  ///   - reload: reads the configuration again; blocks on the disk.
+  ///   - reload: reads the configuration again, on SIGHUP and when its file has changed; blocks on the disk.
   ///   - whenReady: called once, on this thread, when the gateway is ready; with the listening addresses.
   static func run(
-    _ configuration: Configuration, _ options: ListenOptions, _ log: Log,
-    reload: @escaping @Sendable () -> Result<Configuration, ConfigurationMistakes>,
+    _ served: Configuration, _ options: ListenOptions, _ log: Log, reload: @escaping ConfigurationLoader,
     whenReady: (([ListenAddress]) -> Void)? = nil
   ) -> Int32 {
+    let stamps = (served.file.flatMap { FileMark($0) }, served.revocationFile.flatMap { FileMark($0) })
+    let (rules, revocations): (Rules, RevocationTable)
+    do throws(ConfigurationMistakes) {
+      rules = try served.rules().get()
+      revocations = try served.revocationTable().get()
+    } catch {
+      for line in error.lines { printError(line) }
+      return 78
+    }
     do throws(SystemError) {
-      // Served without its policies, a file would let in whom it denies.
-      guard configuration.policies == nil, configuration.revocationFile == nil else {
-        throw SystemError("applications and revocation are checked, and not served yet", code: 0)
-      }
-      let gateway = try RunningGateway(configuration.settings, options, log, whenReady)
+      let gateway = try RunningGateway(
+        served, Snapshot(rules: rules, revocations: revocations), options, log, (reload, stamps), whenReady)
       return try gateway.run()
     } catch {
       log.error("failed", ("error", .string(error.description)))
@@ -47,7 +55,14 @@ enum Serve {
 
 /// The control thread's side of a serving process.
 final class RunningGateway {
-  private let settings: GatewaySettings
+  private var served: Configuration
+  private var settings: GatewaySettings { served.settings }
+  /// What the loops judge by, but for what is being sent to them.
+  private var snapshot: Snapshot
+  private var decisions = DecisionTotals()
+  private var reloads = ReloadFigures()
+  private var reloader: Reloader?
+  private let rings: [WakeUp]
   private let options: ListenOptions
   private let log: Log
   private let loop: EventLoop
@@ -80,13 +95,18 @@ final class RunningGateway {
     case loopAccepts
     case loopDrained
     case loopFailed(SystemError)
+    case reloaded(ReloadOutcome)
   }
 
   init(
-    _ settings: GatewaySettings, _ options: ListenOptions, _ log: Log, _ whenReady: (([ListenAddress]) -> Void)?
+    _ served: Configuration, _ snapshot: Snapshot, _ options: ListenOptions, _ log: Log,
+    _ loading: (load: ConfigurationLoader, stamps: (FileMark?, FileMark?)),
+    _ whenReady: (([ListenAddress]) -> Void)?
   ) throws(SystemError) {
+    let settings = served.settings
     self.whenReady = whenReady
-    self.settings = settings
+    self.served = served
+    self.snapshot = snapshot
     self.options = options
     self.log = log
     OpenSSLLibrary.keepThroughExit()
@@ -109,13 +129,28 @@ final class RunningGateway {
     let pool = VerificationPool(
       cells: ServingParts.poolCells, workers: settings.verifyWorkers,
       wake: wakeUps.map { wakeUp in { wakeUp.notify() } })
-    var bells: [UnknownKidBell] = []
-    for _ in settings.issuers { bells.append(try UnknownKidBell()) }
+    var rings: [WakeUp] = []
+    for _ in settings.issuers { rings.append(try WakeUp()) }
+    self.rings = rings
+    let bells = rings.map { ring in UnknownKidBell { ring.notify() } }
     parts = ServingParts(
-      judge: Judge(settings.issuers.map { Expectations($0) }), pool: pool, bells: bells, shared: shared, log: log,
-      unavailableStatus: settings.unavailableStatus, exposesReason: settings.exposeReason,
+      pool: pool, bells: bells, shared: shared, log: log,
       unknownKidWait: Int64(settings.unknownKidWaitSeconds) * 1000,
       tokenCacheBytes: settings.tokenCacheBytes / settings.eventLoops, maxHeadBytes: settings.maxHeadBytes)
+    decisions.use(snapshot.rules.policies, loops: settings.eventLoops)
+    self.snapshot.decisions = decisions.current
+    if served.file != nil {
+      reloads.configurationIsGood = true
+      reloads.configurationTime = Int(Clock.wallSeconds)
+    }
+    if served.revocationFile != nil {
+      reloads.revocationsAreGood = true
+      reloads.revocationEntries = snapshot.revocations.count
+    }
+    let events = events
+    reloader = Reloader(
+      served, settingsStamp: loading.stamps.0, revocationStamp: loading.stamps.1, load: loading.load
+    ) { events.post(.reloaded($0)) }
   }
 
   func run() throws(SystemError) -> Int32 {
@@ -144,19 +179,20 @@ final class RunningGateway {
     addresses = sockets.addresses
     listening = sockets.serving.filter { !$0[0].isShared }.map { $0.map(\.descriptor) }
     // Before the first request can come: with a good state file none is refused for want of keys.
-    let keys = try KeySources(settings, on: loop, bells: parts.bells, log: log) { [unowned self] keys in
+    let keys = try KeySources(settings, on: loop, bells: parts.bells, rings: rings, log: log) { [unowned self] keys in
       publish(keys)
     } fetchEnded: { [unowned self] issuer, end in
       for mailbox in mailboxes { mailbox.post(.fetchEnded(issuer: issuer, end: end)) }
     }
     self.keys = keys
     keys.restore()
+    snapshot.keys = keys.sets
     for number in 0..<settings.eventLoops {
       let events = events
       try ServingLoop.start(
         number: number, parts: parts, sockets: sockets.serving.map { $0[number] }, isSecure: sockets.isSecure,
         certificate: certificate?.context, limits: limits, budget: budget,
-        counters: counters[number], keys: keys.sets, mailbox: mailboxes[number], poolWakeUp: wakeUps[number],
+        counters: counters[number], snapshot: snapshot, mailbox: mailboxes[number], poolWakeUp: wakeUps[number],
         accepting: { events.post(.loopAccepts) }, drained: { events.post(.loopDrained) },
         failed: { events.post(.loopFailed($0)) })
     }
@@ -168,7 +204,9 @@ final class RunningGateway {
       ("event_loops", .int(settings.eventLoops)), ("verify_workers", .int(settings.verifyWorkers)))
     publish(keys)
     keys.start()
+    reloader?.start()
     withExtendedLifetime((signals, ears)) { loop.run() }
+    reloader?.end()
     keys.finish()
     log.info("stopped")
     log.flush(milliseconds: 1000)
@@ -179,7 +217,8 @@ final class RunningGateway {
   private func publish(_ keys: KeySources) {
     let sets = keys.sets
     parts.pool.use(sets)
-    for mailbox in mailboxes { mailbox.post(.keys(sets)) }
+    snapshot.keys = sets
+    for mailbox in mailboxes { mailbox.post(.snapshot(snapshot)) }
     tellReadiness()
     // Not before: beside an old process that has keys, a new one without would turn good requests away.
     if keys.haveTried, !isAccepting {
@@ -246,7 +285,7 @@ final class RunningGateway {
         MetricsPage.render(
           loops: counters, shared: shared, issuers: keys?.figures ?? [], names: names,
           logLinesDropped: log.droppedLines, certificate: certificate?.figures, process: .current(),
-          version: programVersion)
+          version: programVersion, reloads: reloadFigures)
       })
     // Bounds of its own: nobody who fills the gateway's listeners can lock the operator out, and nobody who fills this one
     // can keep a probe out, at which an orchestrator would end the process.
@@ -267,6 +306,7 @@ final class RunningGateway {
       log.info("hang_up")
       keys?.hangUp()
       certificate?.reload()
+      reloader?.reload()
     case .terminate, .interrupt:
       // A second one is somebody who does not want to wait.
       if isDraining { loop.stop() } else { drain() }
@@ -312,11 +352,75 @@ final class RunningGateway {
     case .loopDrained:
       loopsServing -= 1
       if loopsServing == 0 { loop.stop() }
+    case .reloaded(let outcome): take(outcome)
     case .loopFailed(let error):
       log.error("failed", ("error", .string(error.description)))
       exitCode = 1
       loop.stop()
     }
+  }
+}
+
+// MARK: - Reloading
+
+extension RunningGateway {
+  private var reloadFigures: ReloadFigures {
+    var figures = reloads
+    figures.decisions = decisions.figures
+    return figures
+  }
+
+  /// What was read anew comes into force in every loop with one exchange; what is bad changes nothing.
+  private func take(_ outcome: ReloadOutcome) {
+    switch outcome {
+    case .badConfiguration(let mistakes):
+      reloads.configurationIsGood = reloads.configurationIsGood.map { _ in false }
+      log.error(
+        "reload_failed", ("error", .string(mistakes.lines.first ?? "")), ("mistakes", .int(mistakes.lines.count)))
+    case .badRevocations(let mistakes):
+      reloads.revocationsAreGood = false
+      log.error(
+        "revocation_reload_failed", ("error", .string(mistakes.lines.first ?? "")),
+        ("mistakes", .int(mistakes.lines.count)))
+    case .revocations(let table):
+      takeRevocations(table)
+      publishSnapshot()
+      log.info("revocations_reloaded", ("entries", .int(table.count)))
+    case .configuration(let loaded, let table): take(loaded, table)
+    }
+  }
+
+  private func take(_ loaded: Configuration, _ table: RevocationTable) {
+    guard case .success(let rules) = loaded.rules() else { return }
+    for name in loaded.settings.restartOnlyChanges(from: settings) {
+      log.warning("restart_needed", ("setting", .string(name)), ("note", "it has changed, and stays as it was"))
+    }
+    decisions.use(rules.policies, loops: mailboxes.count)
+    snapshot.rules = rules
+    snapshot.decisions = decisions.current
+    served.definitions = loaded.definitions
+    served.policies = loaded.policies
+    served.revocationFile = loaded.revocationFile
+    takeRevocations(table)
+    log.level = LogLevel(loaded.settings.logLevel)
+    publishSnapshot()
+    if served.file != nil {
+      reloads.configurationIsGood = true
+      reloads.configurationTime = Int(Clock.wallSeconds)
+    }
+    log.info("reloaded", ("applications", .int(rules.policies?.applicationCount ?? 0)))
+  }
+
+  private func takeRevocations(_ table: RevocationTable) {
+    snapshot.revocations = table
+    if served.revocationFile != nil {
+      reloads.revocationsAreGood = true
+      reloads.revocationEntries = table.count
+    }
+  }
+
+  private func publishSnapshot() {
+    for mailbox in mailboxes { mailbox.post(.snapshot(snapshot)) }
   }
 }
 

@@ -12,7 +12,7 @@ final class ServerCertificate {
   private let settings: TLSServerSettings
   private let log: Log
   private let changed: (TLSServerContext) -> Void
-  private var stamps: [FileStamp?]
+  private var stamps: [FileMark?]
   private var timer: LoopTimer?
   private var failures = 0
 

@@ -1,5 +1,6 @@
 // One loop's thread: its server, its handler, its ears for the pool and for the control thread.
 
+import Authorization
 import EventLoops
 import ForwardAuth
 import HTTPFetch
@@ -15,7 +16,7 @@ enum ServingLoop {
   ///   - sockets: this loop's own; it owns them from here on, and accepts on them when it is told to.
   ///   - isSecure: beside `sockets`: whether their connections begin with a TLS handshake.
   ///   - certificate: what those are met with at first; others come by mailbox.
-  ///   - keys: the sets to begin with; others come by mailbox.
+  ///   - snapshot: what to judge by at first; others come by mailbox.
   ///   - mailbox: what the control thread posts to.
   ///   - poolWakeUp: notified by the pool.
   ///   - accepting: called on the loop's thread when it accepts on all sockets.
@@ -24,22 +25,21 @@ enum ServingLoop {
   static func start(
     number: Int, parts: ServingParts, sockets: [ListenSocket], isSecure: [Bool], certificate: TLSServerContext?,
     limits: ServerLimits, budget: ConnectionBudget,
-    counters: LoopCounters, keys: [KeySet], mailbox: Mailbox<LoopMessage>, poolWakeUp: WakeUp,
+    counters: LoopCounters, snapshot: Snapshot, mailbox: Mailbox<LoopMessage>, poolWakeUp: WakeUp,
     accepting: @escaping @Sendable () -> Void, drained: @escaping @Sendable () -> Void,
     failed: @escaping @Sendable (SystemError) -> Void
   ) throws(SystemError) {
     try LoopThread.start("loop-\(number)") {
       do throws(SystemError) {
         let loop = try EventLoop()
-        let handler = ForwardAuthHandler(number: number, parts: parts, counters: counters)
+        let handler = ForwardAuthHandler(number: number, parts: parts, counters: counters, snapshot: snapshot)
         let server = try HTTPServer(on: loop, limits: limits, budget: budget, handler: handler)
-        handler.use(keys)
         server.certificate = certificate
         let ears = [
           poolWakeUp.attach(to: loop) { handler.settleFinished(through: server) },
           mailbox.attach(to: loop) { message in
             switch message {
-            case .keys(let keys): handler.use(keys)
+            case .snapshot(let snapshot): handler.use(snapshot)
             case .fetchEnded(let issuer, let end): handler.fetchEnded(issuer: issuer, end: end, through: server)
             case .certificate(let certificate): server.certificate = certificate
             case .accept:

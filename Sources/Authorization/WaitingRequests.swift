@@ -1,30 +1,18 @@
 // Requests that wait for a verification, in a chain for each of the pool's cells. Cells of the list are reused: nothing
 // is allocated once as many have waited at the same time as ever will.
 
-import EventLoops
-import HTTPServing
 import POSIX
 
-/// A request that waits.
+/// A request that waits for a cell.
 struct WaitingRequest {
-  let exchange: Exchange
-  /// `Clock.monotonicNanoseconds` of its arrival.
-  let arrival: UInt64
+  let request: StoredRequest
   /// It was the first to ask for this verification.
   let ownsCell: Bool
-  let details: RequestDetails
-
-  init(_ exchange: Exchange, _ arrival: UInt64, ownsCell: Bool, _ details: RequestDetails) {
-    self.exchange = exchange
-    self.arrival = arrival
-    self.ownsCell = ownsCell
-    self.details = details
-  }
 }
 
 struct WaitingRequests {
   private struct Link {
-    var request: WaitingRequest
+    var request: WaitingRequest?
     var next: Int
   }
 
@@ -55,6 +43,21 @@ struct WaitingRequests {
     first[cell] = links[place].next
     links[place].next = free
     free = place
+    defer { links[place].request = nil }
     return links[place].request
   }
+}
+
+/// Numbers for requests that wait, each given out once at a time.
+struct Tickets {
+  private var free: [Int] = []
+  private var count = 0
+
+  mutating func take() -> Ticket {
+    if let index = free.popLast() { return Ticket(index: index) }
+    count += 1
+    return Ticket(index: count - 1)
+  }
+
+  mutating func giveBack(_ ticket: Ticket) { free.append(ticket.index) }
 }

@@ -1,41 +1,36 @@
 // Who waits for which fetch, and for how long: events as a script, no socket and no clock.
 
-import HTTPSyntax
+import Policy
 import Testing
 
-@testable import EventLoops
-@testable import ForwardAuth
-@testable import HTTPServing
-@testable import EventLoops
-@testable import ForwardAuth
-@testable import HTTPServing
+@testable import Authorization
+@testable import Verification
 
 @Suite struct KeyWaitsTests {
-  private static let details: RequestDetails = {
-    var head = RequestHead()
-    let bytes = Array("GET / HTTP/1.1\r\nHost: a\r\n\r\n".utf8)
-    _ = head.parse(bytes.span, limits: HeadLimits())
-    return RequestDetails(head, bytes.span, audience: 0..<0)
-  }()
+  private static func request(_ number: Int) -> StoredRequest {
+    let request = AuthRequest(
+      segment: 0..<0, target: .audience, assertion: .missing, requester: Requester(connection: 0, peer: 0))
+    let nothing: [UInt8] = []
+    return StoredRequest(Ticket(index: number), request, in: nothing.span)
+  }
 
   private func add(
-    _ number: Int32, to waits: inout KeyWaits, deadline: Int64 = 2_000,
+    _ number: Int, to waits: inout KeyWaits, deadline: Int64 = 2_000,
     _ promises: [(issuer: Int, promise: FetchPromise)]
   ) -> Bool {
     guard let awaited = KeyWaits.awaited(promises) else { return false }
     waits.append(
-      exchange: Exchange(index: number, serial: 0), arrival: 0, details: Self.details, audience: [], token: [],
-      deadline: deadline, awaited: awaited)
+      Self.request(number), segment: [], token: [], deadline: deadline, awaited: awaited)
     return true
   }
 
   /// The numbers of those that are let go, in their order.
-  private func taken(_ waits: inout KeyWaits, issuer: Int, end: UInt64) -> [Int32] {
-    waits.take(issuer: issuer, end: end).map(\.exchange.index)
+  private func taken(_ waits: inout KeyWaits, issuer: Int, end: UInt64) -> [Int] {
+    waits.take(issuer: issuer, end: end).map(\.request.ticket.index)
   }
 
-  private func expired(_ waits: inout KeyWaits, at now: Int64) -> [Int32] {
-    waits.takeExpired(at: now).map(\.exchange.index)
+  private func expired(_ waits: inout KeyWaits, at now: Int64) -> [Int] {
+    waits.takeExpired(at: now).map(\.request.ticket.index)
   }
 
   @Test func `without a promise nothing waits`() {
@@ -75,7 +70,7 @@ import Testing
     #expect(goesOn2)
     #expect(asked == 1)
     let last = waits.take(issuer: 0, end: 2)
-    #expect(last.map(\.exchange.index) == [2])
+    #expect(last.map(\.request.ticket.index) == [2])
     let goesOn3 = waits.putBack(last[0], again: again)
     #expect(!goesOn3)
     #expect(asked == 1)
@@ -106,11 +101,11 @@ import Testing
 
   @Test func `times end in order, also of those that were put back`() {
     var waits = KeyWaits()
-    for number in 1...4 as ClosedRange<Int32> {
-      _ = add(number, to: &waits, deadline: Int64(number) * 100, [(Int(number) % 2, .isUnderWay(end: 1))])
+    for number in 1...4 as ClosedRange<Int> {
+      _ = add(number, to: &waits, deadline: Int64(number) * 100, [(number % 2, .isUnderWay(end: 1))])
     }
     let odd = waits.take(issuer: 1, end: 1)
-    #expect(odd.map(\.exchange.index) == [1, 3])
+    #expect(odd.map(\.request.ticket.index) == [1, 3])
     for wait in odd.reversed() {
       let goesOn = waits.putBack(wait) { [(1, .begins(end: 2))] }
       #expect(goesOn)
@@ -132,7 +127,7 @@ import Testing
 
 @Suite struct UnknownKidBellTests {
   @Test func `a ring tells which end of a fetch will answer it`() throws {
-    let bell = try UnknownKidBell()
+    let bell = UnknownKidBell {}
     #expect(bell.ring() == .begins(end: 1))
     #expect(bell.ring() == .begins(end: 1), "the same fetch")
     bell.fetchBegins()

@@ -26,9 +26,10 @@ package final class UnknownKidBell: Sendable {
   private let quietUntil = Atomic<Int64>(0)
   private let rings = Atomic<UInt64>(0)
   private let heldBack = Atomic<UInt64>(0)
-  private let wakeUp: WakeUp
+  private let wake: @Sendable () -> Void
 
-  package init() throws(SystemError) { wakeUp = try WakeUp() }
+  /// - Parameter wake: tells the control thread to call ``hear()``; called from any loop, at most once until it has.
+  package init(wake: @escaping @Sendable () -> Void) { self.wake = wake }
 
   /// Tokens with an unknown `kid` so far.
   package var count: UInt64 { rings.load(ordering: .relaxed) }
@@ -50,7 +51,7 @@ package final class UnknownKidBell: Sendable {
       countHeldBack()
       return .none
     }
-    if !isRung.exchange(true, ordering: .acquiringAndReleasing) { wakeUp.notify() }
+    if !isRung.exchange(true, ordering: .acquiringAndReleasing) { wake() }
     return .begins(end: end)
   }
 
@@ -69,11 +70,6 @@ package final class UnknownKidBell: Sendable {
   /// From the control thread: a ring could not cause a fetch after all. Returns the number that it was promised.
   package func noFetch() -> UInt64 { fetches.wrappingAdd(2, ordering: .releasing).newValue / 2 }
 
-  /// `heard` runs on the loop's thread.
-  package func attach(to loop: EventLoop, _ heard: @escaping () -> Void) -> WakeUp.Attachment {
-    wakeUp.attach(to: loop) { [self] in
-      isRung.store(false, ordering: .releasing)
-      heard()
-    }
-  }
+  /// From the control thread, when it was woken: the next ring wakes it again.
+  package func hear() { isRung.store(false, ordering: .releasing) }
 }

@@ -1,20 +1,18 @@
 // Requests whose token names an unknown `kid` and that wait for the fetch which will tell: a new key, or none. Pure but
 // for the places, which all loops share; who fetches and who answers is not decided here.
 
-import EventLoops
-import HTTPServing
-import POSIX
 import Synchronization
+import Verification
 
 /// The places of all loops together. Any thread.
 ///
 /// A bound, because whoever sends junk `kid`s could otherwise make us hold as many requests as they have connections.
-final class KeyWaitPlaces: Sendable {
+package final class KeyWaitPlaces: Sendable {
   /// SPEC.md, "Keys".
-  static let count = 128
+  package static let count = 128
   private let left: Atomic<Int>
 
-  init(_ count: Int = count) { left = Atomic(count) }
+  package init(_ count: Int = count) { left = Atomic(count) }
 
   /// False: all are taken.
   func take() -> Bool {
@@ -28,11 +26,9 @@ final class KeyWaitPlaces: Sendable {
 
 /// A request that waits for keys.
 struct KeyWait {
-  let exchange: Exchange
-  /// `Clock.monotonicNanoseconds` of its arrival.
-  let arrival: UInt64
-  let details: RequestDetails
-  let audience: [UInt8]
+  let request: StoredRequest
+  /// The audience or application that it asked for.
+  let segment: [UInt8]
   let token: [UInt8]
   /// Monotonic milliseconds: denied then.
   let deadline: Int64
@@ -70,13 +66,13 @@ struct KeyWaits {
   }
 
   mutating func append(
-    exchange: Exchange, arrival: UInt64, details: RequestDetails, audience: [UInt8], token: [UInt8], deadline: Int64,
+    _ request: StoredRequest, segment: [UInt8], token: [UInt8], deadline: Int64,
     awaited: (ends: [(issuer: Int, end: UInt64)], mayAskAgain: Bool)
   ) {
     waits.append(
       KeyWait(
-        exchange: exchange, arrival: arrival, details: details, audience: audience, token: token, deadline: deadline,
-        awaited: awaited.ends, mayAskAgain: awaited.mayAskAgain))
+        request: request, segment: segment, token: token, deadline: deadline, awaited: awaited.ends,
+        mayAskAgain: awaited.mayAskAgain))
   }
 
   /// Takes out all that were waiting for this end of a fetch, in their order. Whoever is to wait on goes back in by

@@ -10,9 +10,11 @@ enum IdentityLines {
   private static let subject = Array("\r\nX-Auth-Subject: ".utf8)
   private static let expires = Array("\r\nX-Auth-Expires: ".utf8)
 
-  /// Writes complete field lines about a token that was read and found valid, in place of what `lines` held.
+  /// What leaves where there is no verified identity: all five, empty.
+  static let empty = user + email + kind + subject + expires + [13, 10]
+
+  /// Writes complete field lines about a token that was read and found valid, behind what `lines` holds.
   static func write(_ token: borrowing TokenReader, to lines: inout [UInt8]) {
-    lines.removeAll(keepingCapacity: true)
     lines += user
     token.appendUser(to: &lines)
     lines += email
