@@ -22,7 +22,7 @@ func fuzz(_ start: UnsafePointer<UInt8>, _ count: Int) -> Int32 {
     fields.append((Array(input[i + 2..<nameEnd]), Array(input[nameEnd..<valueEnd])))
     i = valueEnd
   }
-  let limits = HeadLimits(maxHeadBytes: 2048, maxTargetBytes: 200, maxFieldLines: 16)
+  let limits = HeadLimits(maxHeadBytes: 2048, maxFieldLines: 16)
   var decoded = DecodedFields()
   var head = RequestHead()
   for field in fields where !decoded.append(name: field.name.span, value: field.value.span, limits: limits) {
