@@ -50,7 +50,7 @@ def end():
 def get(port, target, *lines, method="GET"):
     """Status and body, over HTTP/1.0."""
     with socket.create_connection(("127.0.0.1", port), timeout=20) as client:
-        client.sendall("\r\n".join([f"{method} {target} HTTP/1.0", "Host: a", *lines, "", ""]).encode())
+        client.sendall("\r\n".join([f"{method} {target} HTTP/1.0", "Host: localhost", *lines, "", ""]).encode())
         reply = b""
         while data := client.recv(65536):
             reply += data

@@ -12,7 +12,7 @@ from programs import (  # noqa: E402
 
 
 def head(target, *lines, method="GET"):
-    return "\r\n".join([f"{method} {target} HTTP/1.1", "Host: a", *lines, "", ""]).encode()
+    return "\r\n".join([f"{method} {target} HTTP/1.1", "Host: localhost", *lines, "", ""]).encode()
 
 
 def bearing(token):
